@@ -1,0 +1,159 @@
+"""What follows from an event: what the pipeline tells the world; `Effect` is the closed union.
+
+Every effect is absolute or carries a deterministic id, so that reading it twice changes nothing.
+Source: docs/domain.md sections 4, 7, 8, 9 and 10.
+"""
+
+from atp.events import immutable
+
+
+@immutable
+class Cause:
+    """The event that made the difference: its type and business key."""
+
+    type: str
+    key: str
+
+
+@immutable
+class AvailabilityChanged:
+    """The absolute answer for `channel|sku`, or for `node|sku|location`.
+
+    Apply it where `(epoch, version)` is greater than what was applied before; never add it.
+    """
+
+    key: str
+    sku: str
+    channel: str
+    """Empty for a node."""
+    location: str
+    """Empty for a channel."""
+    atp: int
+    """What may be promised, never below 0."""
+    atp_raw: int
+    """For a node sellable less debts, claims and safety stock; for a channel its pool less the buffer."""
+    previous_atp: int | None
+    """The answer of the version before, None for the first."""
+    status: str
+    """OUT, LOW or IN_STOCK."""
+    epoch: int
+    version: int
+    as_of: int
+    """The SKU's clock: event time up to which the answer has heard."""
+    computed_at: int | None
+    """The last tick before the answer."""
+    cause: Cause
+
+
+@immutable
+class RiskChanged:
+    """A risk of overselling opened, changed its severity, or closed."""
+
+    id: str
+    kind: str
+    """negative_stock (scope: a location) or imminent (scope: a channel)."""
+    sku: str
+    scope: str
+    transition: str
+    """opened, escalated, deescalated or closed."""
+    severity: str
+    """CRITICAL, HIGH or MEDIUM."""
+    opened_at: int
+    at: int
+    quantity: int
+    """negative_stock: the lower of on hand and sellable. imminent: units left to sell."""
+    evidence: dict[str, str]
+    action: str
+    """What to do about it."""
+    cause: Cause
+
+
+@immutable
+class VarianceChanged:
+    """Expected against observed, absolute, restated under one id."""
+
+    id: str
+    kind: str
+    """COUNT or TRANSFER."""
+    sku: str
+    location: str
+    document: str
+    """COUNT: the id of the count's document; empty for TRANSFER."""
+    transfer: str
+    """TRANSFER: the id of the transfer; empty for COUNT."""
+    expected: int
+    observed: int
+    diff: int
+    """observed - expected."""
+    basis: str
+    """What was counted (on_hand or a bucket), or `shipped`."""
+    as_of: int
+    status: str
+    """open while diff is not 0, else closed."""
+    restatement: int
+    """0 at first; how often the figures changed since."""
+    cause_hint: str
+    cause: Cause
+
+
+@immutable
+class ErpLeg:
+    """Units moved into an account (positive) or out of it (negative)."""
+
+    account: str
+    quantity: int
+
+
+@immutable
+class ErpLine:
+    """One balanced posting line: its legs add up to 0."""
+
+    posting_key: str
+    """sha256 over event key, leg and version in force: stable however lines are batched."""
+    document_type: str
+    """GR, GI_SALE, GI_SHIP, RETURN, TRF_OUT, TRF_IN, ADJ, RECLASS, COUNT or RTV."""
+    sku: str
+    location: str
+    """The location whose stock moved."""
+    business_date: str
+    """The day in UTC that the goods moved, as YYYY-MM-DD."""
+    quantity: int
+    """What the line adds to the location's stock on hand; 0 for a move between its buckets."""
+    legs: tuple[ErpLeg, ...]
+    reason: str
+    event_key: str
+    event_time: int
+    version: str
+    """The version of the event in force that the line posts."""
+    reverses: str
+    """The posting key that this line takes back; empty for a first posting."""
+
+
+Effect = AvailabilityChanged | RiskChanged | VarianceChanged | ErpLine
+
+
+@immutable
+class Refusal:
+    """Why an event was not folded; the host adds its raw bytes and coordinates and dead-letters it."""
+
+    cause: str
+    detail: str
+    suggestion: str = ""
+    """A line of the public JSON form that would put the stock right today, where there is one."""
+
+
+@immutable
+class DeadLetter:
+    """A record that could not be folded, as it came, with its cause and its coordinates."""
+
+    cause: str
+    detail: str
+    suggestion: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    """The broker's time of the record, microseconds since 1970-01-01 UTC."""
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]

@@ -1,0 +1,1 @@
+"""Codecs: the wire and disk formats."""

@@ -1,0 +1,1 @@
+"""Commands: one thin file each, over streams, sinks and the oracle."""

@@ -1,0 +1,1 @@
+"""The judge: recomputes everything from dumped events, with SQL, sharing no code with the fold."""

@@ -1,0 +1,1 @@
+"""Sinks: readers of committed topics that tell the world."""

@@ -1,0 +1,1 @@
+"""Hosts: what runs a topology on Kafka, or in memory."""

@@ -1,0 +1,49 @@
+"""Settings: one frozen object, the only reader of the environment."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from atp.events import DAY, HOUR, MINUTE, SECOND
+
+UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+
+
+def duration(value: object) -> object:
+    """Read `30d`, `12h`, `5m` or `90s` as microseconds; let a number through."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
+        return int(match[1]) * UNITS[match[2]]
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(duration), Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Everything that an installation may set, from `ATP_...` variables of the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="ATP_", frozen=True, extra="ignore")
+
+    brokers: str | None = None
+    """Kafka's bootstrap servers; unset: the ones that `atp up` started."""
+    home: Path = Path(".atp")
+    """Where a local run keeps broker data, tables and outputs."""
+    app: str = "atp"
+    """Prefix of consumer groups and transactional ids."""
+    topic_prefix: str = ""
+    """Prefix of every topic: one installation serves one tenant."""
+    partitions: int = Field(default=12, ge=1)
+    """Partitions of every topic; recorded, and refused if it changes."""
+    window: Duration = 7 * DAY
+    """`W`: how long an event is remembered, in event time."""
+    ticks: Literal["wall", "off"] = "wall"
+    """Who writes ticks: the worker from the wall clock, or whoever publishes."""
+    commit_interval_ms: int = Field(default=50, ge=0)
+    """A partition's task commits at most this often."""
+    batch_max: int = Field(default=5_000, ge=1)
+    """Records a transaction folds at most."""
+    http_host: str = "127.0.0.1"
+    """Where a worker serves queries and metrics."""

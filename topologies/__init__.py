@@ -1,0 +1,1 @@
+"""What runs, as values: topologies and topics. Importing them starts nothing."""
