@@ -7,7 +7,7 @@
 | Summary   | `s|sku`                    | inventory-changelog |
 | Position  | `p|sku|location`           | inventory-changelog |
 | Transfer  | `t|sku|id|line`            | inventory-changelog |
-| Timer     | `d|minute|sku|kind`        | inventory-changelog |
+| Timer     | `d|minute|sku`             | inventory-changelog |
 | Risk      | `r|sku|kind|scope`         | inventory-changelog |
 | Evidence  | `e|sku|event key`          | inventory-evidence  |
 
@@ -36,6 +36,7 @@ class PolicyEntry:
     """One PolicyChanged in force, of the scope that its location and channel name."""
 
     key: str
+    rev: int
     effective: int
     location: str
     channel: str
@@ -50,23 +51,36 @@ class Policies:
 
 
 @immutable
+class ChannelTerms:
+    """What policies say of a channel of a SKU, resolved."""
+
+    locations: tuple[str, ...] | None = None
+    """None: every location."""
+    excluded: tuple[str, ...] = ()
+    """Locations whose `eligible` is false for this channel."""
+    share_percent: int = 100
+    buffer: int = 0
+    cap: int | None = None
+    lag_s: int = 0
+    low_at: int = 0
+
+    def serves(self, location: str) -> bool:
+        """Say whether the channel may promise what lies at the location."""
+        return (self.locations is None or location in self.locations) and location not in self.excluded
+
+
+@immutable
 class ChannelState:
-    """One channel of a SKU: its parameters, resolved, and its last answer."""
+    """One channel of a SKU: its terms, and its last answer."""
 
     channel: str
-    locations: tuple[str, ...] | None
-    """None: every location."""
-    excluded: tuple[str, ...]
-    """Locations whose `eligible` is false for this channel."""
-    share_percent: int
-    buffer: int
-    cap: int | None
-    lag_s: int
-    low_at: int
+    terms: ChannelTerms | None
+    """None where no policy speaks of it: the defaults."""
     pool: int
     """Sum of what its locations expose."""
     atp: int
     version: int
+    """0 before the first answer."""
 
 
 @immutable
@@ -85,8 +99,8 @@ class Summary:
     """(minute, units taken) of the last minutes, by event time."""
     hours: tuple[tuple[int, int], ...]
     """(hour, units taken) of the last hours, by event time."""
-    timers: tuple[tuple[str, int], ...]
-    """(kind, minute) of the timers that wait."""
+    look_at: int
+    """The minute of the timer that waits for this SKU; 0 where none does."""
     swept: int
     """The clock when forgotten evidence was last deleted."""
 
@@ -107,6 +121,16 @@ class Count:
     document: str
     rank: str
     """The version of the count event in force."""
+
+    @property
+    def bucket(self) -> str:
+        """Where its variance goes."""
+        return "sellable" if self.scope == "on_hand" else self.scope
+
+    @property
+    def variance(self) -> int:
+        """Units found beyond what was expected."""
+        return self.quantity - self.expected
 
 
 @immutable
@@ -186,7 +210,8 @@ class Risk:
 class Leg:
     """`quantity` units from one account to another.
 
-    Accounts: `sellable@S1` (a bucket at a location), `transit@X-1|1` (a transfer line), `CUSTOMER` (a boundary).
+    Accounts: `sellable|S1` (a bucket at a location), `transit|X-1|1|S1` (line 1 of transfer X-1, bound for S1),
+    `CUSTOMER` (a boundary). `|` and `%` in a transfer's id are escaped.
     """
 
     source: str
@@ -244,8 +269,9 @@ def transfer_key(sku: str, transfer: str) -> str:
     return f"t|{sku}|{transfer}"
 
 
-def timer_key(minute: int, sku: str, kind: str) -> str:
-    return f"d|{minute:010d}|{sku}|{kind}"
+def timer_key(minute: int, sku: str) -> str:
+    """An empty `sku` looks at every SKU of the partition."""
+    return f"d|{minute:010d}|{sku}"
 
 
 def risk_key(sku: str, kind: str, scope: str) -> str:
