@@ -1,0 +1,59 @@
+"""Which version of an event is in force: duplicate, conflict, superseded, or the one that counts.
+
+A rank orders the versions of one business key: `0|rev` for the event itself, `1|time|key` for a void, reversal
+or correction of it. Ranks compare as text; the greatest is in force, in whatever order the versions come.
+Source: docs/domain.md section 3.
+"""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from operator import attrgetter
+from typing import Any, Literal
+
+from atp.book import Evidence
+from atp.events import Correction, Envelope, Event, Reversal, SaleVoided, ShipmentReversed
+
+# What a resend may change without being another statement: transport ids, sequences, times of recording.
+TRANSPORT = {
+    "source", "document", "rev", "sku", "source_seq", "event_id", "recorded_time", "actor", "trace_id", "uom",
+    "uom_quantity",
+}  # fmt: skip
+
+
+def rank_of(event: Event) -> str:
+    """The rank of an event among the versions of its own key."""
+    return f"0|{event.rev:010d}"
+
+
+def reversal_rank(event: Reversal, key: str) -> str:
+    """The rank of a reversal among the versions of the key that it names."""
+    return f"1|{event.event_time:020d}|{key}"
+
+
+_fields: dict[type[Envelope], Callable[[Any], tuple[Any, ...]]] = {}
+
+
+def digest(event: Event) -> bytes:
+    """Eight bytes over the business fields: the same for a resend, different for another statement."""
+    kind = type(event)
+    if (fields := _fields.get(kind)) is None:
+        names = [name for base in reversed(kind.__mro__) for name in getattr(base, "__slots__", ())]
+        fields = _fields[kind] = attrgetter(*(name for name in names if name not in TRANSPORT))
+    values = fields(event)
+    if isinstance(event, Correction) and event.replacement is not None:
+        values = (*(v for v in values if v is not event.replacement), digest(event.replacement))
+    ordered = [sorted(v.items()) if isinstance(v, dict) else v for v in values]
+    return blake2b(repr(ordered).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def compare(known: Evidence | None, rank: str, mine: bytes) -> Literal["new", "duplicate", "conflict", "superseded"]:
+    """Judge a version of a key against the one in force."""
+    if known is None or rank > known.rank:
+        return "new"
+    if rank < known.rank:
+        return "superseded"
+    return "duplicate" if known.digest == mine else "conflict"
+
+
+def is_reversal(event: Event) -> bool:
+    return isinstance(event, SaleVoided | ShipmentReversed | Correction)

@@ -1,0 +1,88 @@
+"""Which policy holds: the most specific scope wins, then the latest effective, then the greatest key.
+
+A scope that names more of SKU, channel and location is more specific; among equals the SKU counts most, then
+the channel. A policy waits for its date. Source: docs/domain.md section 3.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from atp.book import ChannelTerms, Policies, PolicyEntry, Summary
+from atp.events import immutable
+
+DEFAULT_TERMS = ChannelTerms()
+
+
+@immutable
+class NodeTerms:
+    """What policies say of a SKU at a location."""
+
+    safety_stock: int = 0
+    eligible: bool = True
+    low_at: int = 0
+
+
+class Book:
+    """The policies that may concern one SKU, in force at `now`, strongest first."""
+
+    def __init__(self, summary: Summary | None, policies: Policies | None, now: int) -> None:
+        """`now` is the last tick, or the SKU's clock where there is none yet."""
+        named = [(entry, True) for entry in summary.policies] if summary else []
+        wide = [(entry, False) for entry in policies.entries] if policies else []
+        live = [(entry, sku) for entry, sku in (*named, *wide) if entry.effective <= now]
+        self.entries: list[PolicyEntry] = [
+            entry for entry, sku in sorted(live, key=lambda pair: _strength(pair[0], sku=pair[1]), reverse=True)
+        ]
+
+    def node(self, location: str) -> NodeTerms:
+        here = [e for e in self.entries if not e.channel and e.location in ("", location)]
+        return NodeTerms(
+            safety_stock=_first(here, "safety_stock", 0),
+            eligible=_first(here, "eligible", default=True),
+            low_at=_first(here, "low_at", 0),
+        )
+
+    def channel(self, channel: str) -> ChannelTerms | None:
+        """Return the terms of a channel, None where they are the defaults."""
+        here = [e for e in self.entries if e.channel in ("", channel) and not e.location]
+        locations: tuple[str, ...] | None = _first(here, "locations", None)
+        placed = [e for e in self.entries if e.channel == channel and e.policy.eligible is not None]
+        excluded: tuple[str, ...] = ()
+        if placed:
+            open_by_default = _first([e for e in placed if not e.location], "eligible", default=True)
+            verdicts = {
+                place: _first([e for e in placed if e.location in ("", place)], "eligible", default=True)
+                for place in {e.location for e in placed if e.location}
+            }
+            if open_by_default:
+                excluded = tuple(sorted(place for place, verdict in verdicts.items() if not verdict))
+            else:
+                opened = {place for place, verdict in verdicts.items() if verdict}
+                locations = tuple(sorted(opened if locations is None else opened & set(locations)))
+        terms = ChannelTerms(
+            locations=locations,
+            excluded=excluded,
+            share_percent=_first(here, "share_percent", 100),
+            buffer=_first(here, "buffer", 0),
+            cap=_first(here, "cap", None),
+            lag_s=_first(here, "lag_s", 0),
+            low_at=_first(here, "low_at", 0),
+        )
+        return None if terms == DEFAULT_TERMS else terms
+
+
+def declared(entries: Sequence[PolicyEntry]) -> set[str]:
+    """The channels that policies declare, in force or not yet."""
+    return {entry.channel for entry in entries if entry.channel}
+
+
+def _strength(entry: PolicyEntry, *, sku: bool) -> tuple[int, int, int, str]:
+    named = (4 if sku else 0) + (2 if entry.channel else 0) + (1 if entry.location else 0)
+    return (named.bit_count(), named, entry.effective, entry.key)
+
+
+def _first(entries: Sequence[PolicyEntry], field: str, default: Any) -> Any:  # noqa: ANN401 - one rule for every field
+    for entry in entries:
+        if (value := getattr(entry.policy, field)) is not None:
+            return value
+    return default
