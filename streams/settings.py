@@ -47,3 +47,10 @@ class Settings(BaseSettings):
     """Records a transaction folds at most."""
     http_host: str = "127.0.0.1"
     """Where a worker serves queries and metrics."""
+
+    def environ(self) -> dict[str, str]:
+        """Return these settings as environment variables, for a process that shall have the same."""
+        named = self.model_dump(mode="json", exclude_none=True)
+        return {f"ATP_{name.upper()}": str(value) for name, value in named.items()} | {
+            "ATP_HOME": str(self.home.absolute())
+        }

@@ -1,0 +1,28 @@
+"""`atp down`: stop what `atp up` started."""
+
+from typing import Annotated
+
+import typer
+
+from streams import broker, runner
+from streams.settings import Settings
+
+
+def down(
+    delete_data: Annotated[bool, typer.Option("--delete-data", help="Delete the broker's topics too.")] = False,
+) -> None:
+    """Stop the workers and the broker that `atp up` started in this home. What they hold stays, unless told otherwise.
+
+    Examples:
+
+        atp down
+
+        atp down --delete-data
+    """
+    settings = Settings()
+    for one in runner.stop(settings):
+        typer.echo(f"stopped {one.name}")
+    stopped = broker.down(settings, delete_data=delete_data)
+    typer.echo("no broker was started here" if stopped is None else f"stopped the broker {stopped.brokers}")
+    if delete_data:
+        typer.echo("deleted its data")
