@@ -189,6 +189,15 @@ class Transfer:
     """(expected, observed) as last published, None where nothing was."""
     restatement: int
 
+    @property
+    def shipped(self) -> int:
+        return sum(self.shipped_to.values())
+
+    @property
+    def open(self) -> int:
+        """Units on their way; below 0 where more came than left."""
+        return self.shipped - self.received - self.lost
+
 
 @immutable
 class Timer:
@@ -300,5 +309,3 @@ def business_key(source: str, document: Document, type_: str, sku: str) -> str:
 def reference_key(ref: EventRef, sku: str) -> str:
     """The business key of the event that a reversal names."""
     return business_key(ref.source, ref.document, ref.type, sku)
-
-

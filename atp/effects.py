@@ -55,7 +55,7 @@ class RiskChanged:
     sku: str
     scope: str
     transition: str
-    """opened, escalated, deescalated or closed."""
+    """opened, restated (another quantity), escalated, deescalated or closed."""
     severity: str
     """CRITICAL, HIGH or MEDIUM."""
     opened_at: int

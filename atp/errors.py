@@ -32,4 +32,4 @@ class BusyError(AtpError):
 
 
 class FatalError(AtpError):
-    """This process cannot go on."""
+    """The process cannot go on."""

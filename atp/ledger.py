@@ -1,0 +1,276 @@
+"""The double-entry book: puts versions in force and takes them out, leg by leg.
+
+Whatever a leg takes from one account it gives to another, so buckets, transit and boundary accounts of a SKU
+always add up to 0. Source: docs/domain.md sections 2 and 4.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from atp.book import (
+    BUCKETS,
+    Count,
+    Evidence,
+    Position,
+    Touch,
+    Transfer,
+    evidence_key,
+    position_key,
+    transfer_key,
+)
+from atp.catalogue import COUNT_VAR, CUSTOMER
+from atp.counts import Delta, Vector, covers, expect, variances
+from atp.draft import Draft
+from atp.policy import NodeTerms
+from atp.postings import post, post_variance, take_back
+from atp.publication import settle_position
+from atp.risk import negative_stock
+from atp.variance import count_variance, transfer_variance
+
+TOUCHES_KEPT = 8
+EMPTY = (0, 0, 0, 0)
+BUCKET_INDEX = {bucket: index for index, bucket in enumerate(BUCKETS)}
+
+
+class NodePolicies(Protocol):
+    """What tells the terms of a position that opens."""
+
+    def node(self, location: str) -> NodeTerms: ...
+
+
+class Moves:
+    """What one event changes, summed by where it lands."""
+
+    __slots__ = ("accounts", "taken", "transfers", "vectors")
+
+    def __init__(self) -> None:
+        self.vectors: dict[str, Vector] = {}
+        self.accounts: dict[str, int] = {}
+        self.transfers: dict[str, dict[str, list[int]]] = {}
+        """By transfer line and destination: units shipped, received, lost."""
+        self.taken: list[tuple[int, int]] = []
+        """(event time, units) that customers took."""
+
+    def add(self, evidence: Evidence, sign: int) -> None:
+        """Apply the legs of a version, or take them back with sign -1."""
+        for leg in evidence.legs:
+            units = sign * leg.quantity
+            self._move(leg.source, -units)
+            self._move(leg.target, units)
+            if leg.target == CUSTOMER:
+                self.taken.append((evidence.event_time, units))
+            elif leg.target.startswith("transit|"):
+                self._transfer(leg.target)[0] += units
+            elif leg.source.startswith("transit|"):
+                self._transfer(leg.source)[1 if "|" in leg.target else 2] += units
+
+    def _move(self, account: str, units: int) -> None:
+        parts = account.split("|")
+        if len(parts) == 1:
+            self.accounts[account] = self.accounts.get(account, 0) + units
+        elif len(parts) == 2:
+            self.vectors.setdefault(parts[1], [0, 0, 0, 0])[BUCKET_INDEX[parts[0]]] += units
+
+    def _transfer(self, account: str) -> list[int]:
+        _, transfer, line, destination = account.split("|")
+        return self.transfers.setdefault(f"{transfer}|{line}", {}).setdefault(destination, [0, 0, 0])
+
+
+class Ledger:
+    """The positions and transfers of one SKU, while one event is folded."""
+
+    def __init__(self, draft: Draft, sku: str, clock: int, window: int, policies: "NodePolicies") -> None:
+        """`clock` is the SKU's clock after the event; `policies` are asked about new positions."""
+        self.draft = draft
+        self.sku = sku
+        self.clock = clock
+        self.oldest = clock - window
+        self.policies = policies
+        self.exposures: list[tuple[str, int]] = []
+        """(location, units exposed more than before)."""
+        self.accounts: dict[str, int] = {}
+        self.taken: list[tuple[int, int]] = []
+        self.waits_for_calm = False
+
+    def replace(
+        self, event_key: str, before: Evidence | None, after: Evidence, count: Count | None, reason: str
+    ) -> None:
+        """Put a version of an event in force, at its own time, instead of the one before, at that one's.
+
+        `count` is what the version counts, where it is a count at `after.count_at`.
+        """
+        draft, sku = self.draft, self.sku
+        draft.put(evidence_key(sku, event_key), after)
+        moves = Moves()
+        if before is not None:
+            moves.add(before, -1)
+            take_back(draft, sku, event_key, before)
+        moves.add(after, 1)
+        post(draft, sku, event_key, after, reason)
+        self.accounts, self.taken = moves.accounts, moves.taken
+
+        in_transit = self._settle_transfers(moves, after.event_time)
+        recounted = {place for e in (before, after) if e is not None and (place := e.count_at)}
+        for location in {**moves.vectors, **in_transit, **dict.fromkeys(sorted(recounted))}:
+            self._settle(
+                location,
+                moves.vectors.get(location, EMPTY),
+                in_transit.get(location, 0),
+                [e for e in (before, after) if e is not None],
+                dropped=event_key if before is not None and before.count_at == location else "",
+                added=count if count is not None and after.count_at == location else None,
+                touch=(after.type, event_key, after.event_time),
+            )
+
+    def _settle(
+        self,
+        location: str,
+        vector: Sequence[int],
+        in_transit: int,
+        versions: Sequence[Evidence],
+        *,
+        dropped: str,
+        added: Count | None,
+        touch: tuple[str, str, int],
+    ) -> None:
+        row = self.draft.get(position_key(self.sku, location))
+        known = row if isinstance(row, Position) else None
+        if known is None:
+            buckets = list(vector)
+            kept: tuple[Count, ...] = ()
+            terms = self.policies.node(location)
+        else:
+            buckets = [
+                known.sellable + vector[0],
+                known.returned + vector[1],
+                known.quarantine + vector[2],
+                known.damaged + vector[3],
+            ]
+            kept = known.counts
+            terms = NodeTerms(safety_stock=known.safety_stock, eligible=known.eligible, low_at=known.low_at)
+        if kept:
+            kept = tuple(count for count in kept if count.as_of >= self.oldest)
+        if (
+            dropped
+            or added
+            or any(covers(count, v.event_time, v.source, v.source_seq) for count in kept for v in versions)
+        ):
+            buckets, kept = self._recount(location, buckets, kept, dropped, added)
+        on_hand = sum(buckets)
+        type_, key, event_time = touch
+        last = Touch(
+            type=type_,
+            key=key,
+            event_time=event_time,
+            on_hand=on_hand - (known.on_hand if known else 0),
+            sellable=buckets[0] - (known.sellable if known else 0),
+        )
+        change = settle_position(
+            self.draft,
+            self.sku,
+            location,
+            known,
+            buckets=buckets,
+            in_transit_in=(known.in_transit_in if known else 0) + in_transit,
+            terms=terms,
+            counts=kept,
+            touches=(last, *(known.touches if known else ())[: TOUCHES_KEPT - 1]),
+            moved_at=max(event_time, known.as_of if known else 0),
+            clock=self.clock,
+        )
+        if change:
+            self.exposures.append((location, change))
+        lowest = min(on_hand, buckets[0])
+        if (lowest < 0 or (known and min(known.on_hand, known.sellable) < 0)) and negative_stock(
+            self.draft, self.sku, location, lowest, self.clock
+        ):
+            self.waits_for_calm = True
+
+    def _recount(
+        self, location: str, buckets: list[int], kept: tuple[Count, ...], dropped: str, added: Count | None
+    ) -> tuple[list[int], tuple[Count, ...]]:
+        """Work out anew what every count of the position should have found."""
+        before = {count.key: count for count in kept}
+        wanted = [count for count in kept if count.key != dropped] + ([added] if added else [])
+        deltas = self._history(location)
+        moved = [sum(column) for column in zip(EMPTY, *(delta.vector for delta in deltas), strict=True)]
+        base = [have - move - found for have, move, found in zip(buckets, moved, variances(kept), strict=True)]
+        result: list[Count] = []
+        for count, expected in expect(wanted, deltas, base):
+            known = before.pop(count.key, None)
+            if known is not None and known.rank == count.rank and known.expected == expected:
+                result.append(known)
+                continue
+            restated = count_variance(self.draft, self.sku, location, known, count, expected, deltas)
+            change = restated.variance - (known.variance if known and known.bucket == count.bucket else 0)
+            if known is not None and known.bucket != count.bucket:
+                self._vary(location, known, restated.restatement, -known.variance, "moved")
+            self._vary(location, restated, restated.restatement, change, "")
+            result.append(restated)
+        for gone in before.values():
+            count_variance(self.draft, self.sku, location, gone, None, gone.expected, deltas)
+            self._vary(location, gone, gone.restatement + 1, -gone.variance, "dropped")
+        found = variances(result)
+        return [start + move + more for start, move, more in zip(base, moved, found, strict=True)], tuple(result)
+
+    def _vary(self, location: str, count: Count, step: int, change: int, why: str) -> None:
+        if not change:
+            return
+        self.accounts[COUNT_VAR] = self.accounts.get(COUNT_VAR, 0) - change
+        rank = f"{count.rank} {why}" if why else count.rank
+        post_variance(self.draft, self.sku, location, count.bucket, count.key, rank, step, count.as_of, change)
+
+    def _history(self, location: str) -> list[Delta]:
+        """The deltas in force at the position, inside the window."""
+        deltas = []
+        prefix = evidence_key(self.sku, "")
+        for key, row in self.draft.scan(prefix):
+            if not isinstance(row, Evidence) or not row.legs or row.event_time < self.oldest:
+                continue
+            moves = Moves()
+            moves.add(row, 1)
+            if (vector := moves.vectors.get(location)) is not None:
+                deltas.append(
+                    Delta(
+                        key=key[len(prefix) :],
+                        event_time=row.event_time,
+                        source=row.source,
+                        source_seq=row.source_seq,
+                        vector=vector,
+                    )
+                )
+        return deltas
+
+    def _settle_transfers(self, moves: Moves, event_time: int) -> dict[str, int]:
+        """Move transfer lines; return what each destination expects more than before."""
+        inbound: dict[str, int] = {}
+        for line, by_destination in moves.transfers.items():
+            key = transfer_key(self.sku, line)
+            row = self.draft.get(key)
+            known = row if isinstance(row, Transfer) else None
+            shipped_to = dict(known.shipped_to) if known else {}
+            received, lost = (known.received, known.lost) if known else (0, 0)
+            destination = known.destination if known else ""
+            for place, (shipped, got, gone) in by_destination.items():
+                shipped_to[place] = shipped_to.get(place, 0) + shipped
+                received += got
+                lost += gone
+                destination = destination or place
+            shipped_to = {place: units for place, units in shipped_to.items() if units}
+            if shipped_to:
+                destination = min(shipped_to, key=lambda place: (-shipped_to[place], place))
+            after = Transfer(
+                shipped_to=shipped_to,
+                received=received,
+                lost=lost,
+                destination=destination,
+                last_time=max(event_time, known.last_time if known else 0),
+                variance=known.variance if known else None,
+                restatement=known.restatement if known else 0,
+            )
+            if known and (was := max(0, known.open)):
+                inbound[known.destination] = inbound.get(known.destination, 0) - was
+            if now := max(0, after.open):
+                inbound[destination] = inbound.get(destination, 0) + now
+            self.draft.put(key, transfer_variance(self.draft, self.sku, line, after, self.clock))
+        return {place: units for place, units in inbound.items() if units}

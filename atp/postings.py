@@ -1,0 +1,97 @@
+"""ERP lines: each leg of a version in force is one balanced line; a replaced version is taken back line by line.
+
+A posting key depends on the event, the leg and the version alone, so however lines are batched or resent, an
+ERP that refuses a key it has seen counts each movement once. Source: docs/domain.md section 9.
+"""
+
+from datetime import date
+from functools import lru_cache
+from hashlib import sha256
+
+from atp.book import Evidence, Leg
+from atp.catalogue import COUNT_VAR, document_type
+from atp.draft import Draft
+from atp.effects import ErpLeg, ErpLine
+from atp.events import DAY
+
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+
+@lru_cache(maxsize=4096)
+def _day(number: int) -> str:
+    return date.fromordinal(EPOCH_ORDINAL + number).isoformat()
+
+
+def business_date(event_time: int) -> str:
+    """The day in UTC, as YYYY-MM-DD."""
+    return _day(event_time // DAY)
+
+
+def posting_key(event_key: str, version: str, part: str) -> str:
+    return sha256(f"{event_key}\x1f{version}\x1f{part}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def post(draft: Draft, sku: str, event_key: str, evidence: Evidence, reason: str) -> None:
+    """Add the lines of a version that is put in force."""
+    for number, leg in enumerate(evidence.legs):
+        key = posting_key(event_key, evidence.rank, str(number))
+        draft.effects.append(_line(sku, event_key, evidence, leg, key, "", reason))
+
+
+def take_back(draft: Draft, sku: str, event_key: str, evidence: Evidence) -> None:
+    """Add the lines that reverse a version that is no longer in force, at that version's time."""
+    for number, leg in enumerate(evidence.legs):
+        original = posting_key(event_key, evidence.rank, str(number))
+        key = posting_key(event_key, evidence.rank, f"{number} reversed")
+        opposite = Leg(source=leg.target, target=leg.source, quantity=leg.quantity)
+        draft.effects.append(
+            _line(sku, event_key, evidence, opposite, key, original, "reversal", document_type(evidence.type, leg))
+        )
+
+
+def post_variance(
+    draft: Draft, sku: str, location: str, bucket: str, event_key: str, rank: str, step: int, as_of: int, change: int
+) -> None:
+    """Add the line of a count's variance, or of what a restatement changes in it, dated as the count."""
+    draft.effects.append(
+        ErpLine(
+            posting_key=posting_key(event_key, rank, f"variance {step}"),
+            document_type="COUNT",
+            sku=sku,
+            location=location,
+            business_date=business_date(as_of),
+            quantity=change,
+            legs=(ErpLeg(account=COUNT_VAR, quantity=-change), ErpLeg(account=f"{bucket}|{location}", quantity=change)),
+            reason="count",
+            event_key=event_key,
+            event_time=as_of,
+            version=rank,
+            reverses="",
+        )
+    )
+
+
+def _line(
+    sku: str, event_key: str, evidence: Evidence, leg: Leg, key: str, reverses: str, reason: str, kind: str = ""
+) -> ErpLine:
+    source, target = leg.source.split("|"), leg.target.split("|")
+    # A bucket is two words, a transfer four, a boundary account one; each leg has a location on one side at least.
+    on_hand = (leg.quantity if len(target) == 2 else 0) - (leg.quantity if len(source) == 2 else 0)
+    place = source if len(source) == 2 else target if len(target) == 2 else max(source, target, key=len)
+    return ErpLine(
+        posting_key=key,
+        document_type=kind or document_type(evidence.type, leg),
+        sku=sku,
+        location=place[-1],
+        business_date=business_date(evidence.event_time),
+        quantity=on_hand,
+        legs=(
+            ErpLeg(account=leg.source, quantity=-leg.quantity),
+            ErpLeg(account=leg.target, quantity=leg.quantity),
+        ),
+        reason=reason,
+        event_key=event_key,
+        event_time=evidence.event_time,
+        version=evidence.rank,
+        reverses=reverses,
+    )

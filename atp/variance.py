@@ -1,0 +1,111 @@
+"""Variances: expected against observed, absolute, restated under one id. Source: docs/domain.md section 8."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from atp.book import Count, Transfer
+from atp.counts import Delta, of_scope
+from atp.draft import Draft
+from atp.effects import VarianceChanged
+
+
+def variance_id(kind: str, sku: str, what: str) -> str:
+    return sha256(f"{kind}|{sku}|{what}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def count_variance(
+    draft: Draft,
+    sku: str,
+    location: str,
+    known: Count | None,
+    count: Count | None,
+    expected: int,
+    deltas: Sequence[Delta],
+) -> Count:
+    """Publish what a count found, restated or, without `count`, withdrawn; return the count as it now stands."""
+    standing = count or known
+    assert standing is not None  # a variance is of a count, old or new
+    restatement = known.restatement + 1 if known else 0
+    observed = count.quantity if count else expected
+    draft.effects.append(
+        VarianceChanged(
+            id=variance_id("COUNT", sku, standing.key),
+            kind="COUNT",
+            sku=sku,
+            location=location,
+            document=standing.document,
+            transfer="",
+            expected=expected,
+            observed=observed,
+            diff=observed - expected,
+            basis=standing.scope,
+            as_of=standing.as_of,
+            status="open" if observed != expected else "closed",
+            restatement=restatement,
+            cause_hint=_hint(standing, observed - expected, deltas) if count else "withdrawn",
+            cause=draft.cause,
+        )
+    )
+    return Count(
+        key=standing.key,
+        as_of=standing.as_of,
+        event_time=standing.event_time,
+        scope=standing.scope,
+        quantity=standing.quantity,
+        through_seq=standing.through_seq,
+        expected=expected,
+        restatement=restatement,
+        document=standing.document,
+        rank=standing.rank,
+    )
+
+
+def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock: int) -> Transfer:
+    """Publish the variance of a transfer that lost units or brought too many, or its end; return the row to keep."""
+    shipped = after.shipped
+    stands = after.lost > 0 or after.received > shipped
+    now = (shipped, after.received) if stands and shipped != after.received else None
+    if now == after.variance:
+        return after
+    restatement = after.restatement + 1 if after.restatement or after.variance else 0
+    draft.effects.append(
+        VarianceChanged(
+            id=variance_id("TRANSFER", sku, line),
+            kind="TRANSFER",
+            sku=sku,
+            location=after.destination,
+            document="",
+            transfer=line.rsplit("|", 1)[0].replace("%7C", "|").replace("%25", "%"),
+            expected=shipped,
+            observed=after.received,
+            diff=after.received - shipped,
+            basis="shipped",
+            as_of=clock,
+            status="open" if now else "closed",
+            restatement=restatement,
+            cause_hint="" if not now else "lost on the way" if after.lost else "more received than shipped",
+            cause=draft.cause,
+        )
+    )
+    return Transfer(
+        shipped_to=after.shipped_to,
+        received=after.received,
+        lost=after.lost,
+        destination=after.destination,
+        last_time=after.last_time,
+        variance=now,
+        restatement=restatement,
+    )
+
+
+def _hint(count: Count, diff: int, deltas: Sequence[Delta]) -> str:
+    """Name the event whose quantity explains the difference best, if one does: the nearest to the count."""
+    if not diff:
+        return ""
+    moved = [(abs(delta.event_time - count.as_of), delta, of_scope(delta.vector, count.scope)) for delta in deltas]
+    for times, words in ((1, "counted but not booked, or booked but not counted"), (2, "booked with the wrong sign")):
+        fits = [(distance, delta) for distance, delta, units in moved if units and abs(diff) == times * abs(units)]
+        if fits:
+            nearest = min(fits, key=lambda pair: (pair[0], pair[1].key))[1]
+            return f"equals {times} x {nearest.key}: {words}"
+    return "not explained by any one document"
