@@ -68,12 +68,8 @@ def resolve_brokers(settings: Settings) -> str:
     return recorded.brokers
 
 
-def up(settings: Settings, *, libs: Path | None = None, port: int | None = None) -> Broker:
-    """Start a broker unless one is there, and return it once it answers.
-
-    `libs` names a folder of jars to share with other homes, `port` the one that a new local broker tries
-    first. Raises: FatalError.
-    """
+def up(settings: Settings) -> Broker:
+    """Start a broker unless one is there, and return it once it answers. Raises: FatalError."""
     if settings.brokers:
         if not answers(settings.brokers):
             raise FatalError(
@@ -87,7 +83,16 @@ def up(settings: Settings, *, libs: Path | None = None, port: int | None = None)
             return recorded
         if (recorded is None or recorded.kind == "compose") and kafka_compose.available():
             return _up_compose(settings)
-        return _up_local(settings, recorded, libs, port)
+        return _up_local(settings, recorded)
+
+
+def up_local(settings: Settings, *, libs: Path | None = None, port: int | None = None) -> Broker:
+    """Start a local broker, whatever else could be had, and return it once it answers.
+
+    `libs` names a folder of jars to share with other homes; `port` is tried first. Raises: FatalError.
+    """
+    with _lock(settings):
+        return _up_local(settings, _read(settings), libs, port)
 
 
 def down(settings: Settings, *, delete_data: bool = False) -> Broker | None:
@@ -142,7 +147,7 @@ def _up_compose(settings: Settings) -> Broker:
     return started
 
 
-def _up_local(settings: Settings, recorded: Broker | None, libs: Path | None, port: int | None) -> Broker:
+def _up_local(settings: Settings, recorded: Broker | None, libs: Path | None = None, port: int | None = None) -> Broker:
     local = LocalKafka.at(settings.home, libs)
     lacking = local.missing()
     if lacking is not None:
@@ -203,8 +208,9 @@ def _lock(settings: Settings) -> Iterator[None]:
     """Hold the home against a second `up` or `down` at the same time."""
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
-        with (settings.home / "broker.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except PermissionError as error:
-        raise FatalError(f"cannot write to {settings.home}: {error}. Set ATP_HOME to a folder of yours") from error
+        lock = (settings.home / "broker.lock").open("w")
+    except OSError as error:
+        raise FatalError(f"cannot write to {settings.home} ({error}). Set ATP_HOME to a folder of yours") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

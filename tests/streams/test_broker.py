@@ -1,0 +1,100 @@
+"""The broker's life: start, find, stop, and what is said when it cannot be had."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atp.errors import FatalError
+from streams import broker, kafka_compose, kafka_local
+from streams.settings import Settings
+from tests.conftest import JARS
+
+
+def atp(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ATP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=environ | settings.environ(),
+    )
+
+
+def test_resolving_without_a_broker_says_how_to_start_one(settings: Settings) -> None:
+    with pytest.raises(FatalError, match=r"Start one with: atp up$"):
+        broker.resolve_brokers(settings)
+
+
+def test_given_brokers_come_first_and_are_not_ours_to_stop(settings: Settings) -> None:
+    given = settings.model_copy(update={"brokers": "kafka-1:9092,kafka-2:9092"})
+    assert broker.resolve_brokers(given) == "kafka-1:9092,kafka-2:9092"
+    assert broker.down(given) is None
+
+
+def test_given_brokers_that_do_not_answer_are_refused(settings: Settings) -> None:
+    nobody = settings.model_copy(update={"brokers": f"127.0.0.1:{kafka_local.free_port()}"})
+    with pytest.raises(FatalError, match="do not answer"):
+        broker.up(nobody)
+
+
+def test_status_without_a_broker_exits_1_and_says_so_as_json(settings: Settings) -> None:
+    shown = atp(settings, "status", "--json")
+    assert shown.returncode == 1
+    said = json.loads(shown.stdout)
+    assert (said["brokers"], said["kind"], said["running"]) == (None, None, False)
+
+
+def test_a_record_of_a_dead_broker_is_not_a_running_one(settings: Settings) -> None:
+    settings.home.mkdir(parents=True)
+    dead = {"brokers": "127.0.0.1:9", "kind": "local", "pid": os.getpid()}
+    (settings.home / "broker.json").write_text(json.dumps(dead))
+    assert not broker.status(settings).running
+    assert broker.down(settings) is not None  # And this process, which has that id, lives.
+    assert broker.status(settings).brokers is None
+
+
+def test_a_home_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FatalError, match="ATP_HOME"):
+        broker.up_local(Settings(brokers=None, home=tmp_path / "file" / "home"))
+
+
+def test_a_wrong_setting_is_named_without_a_traceback(settings: Settings) -> None:
+    environ = os.environ | settings.environ() | {"ATP_PARTITIONS": "none"}
+    command = [sys.executable, "-m", "cli", "status"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+    assert shown.returncode == 3
+    assert "ATP_PARTITIONS" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.broker
+@pytest.mark.skipif(kafka_compose.engine_answers(), reason="a Docker engine answers: `up` takes that")
+def test_up_status_down_and_up_again_keep_the_topics(settings: Settings, brokers: str) -> None:
+    del brokers  # It has resolved the jars, or skipped.
+    port = kafka_local.free_port()
+    first = broker.up_local(settings, libs=JARS, port=port)
+    try:
+        assert first.brokers == f"127.0.0.1:{port}"
+        assert broker.up(settings) == first, "a second `up` finds the first one's broker"
+        shown = json.loads(atp(settings, "status", "--json").stdout)
+        assert (shown["brokers"], shown["kind"], shown["running"]) == (first.brokers, "local", True)
+        assert atp(settings, "topics", "--create").returncode == 0
+        assert first.pid is not None
+        os.kill(first.pid, 9)
+        again = broker.up_local(settings, libs=JARS)
+        assert again.brokers == first.brokers, "workers look for a crashed broker at its old port"
+        listed = [json.loads(line) for line in atp(settings, "topics", "--json").stdout.splitlines()]
+        assert {one["partitions"] for one in listed} == {settings.partitions}
+    finally:
+        assert atp(settings, "down", "--delete-data").returncode == 0
+    assert not (settings.home / "kafka" / "data").exists()
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        pass
