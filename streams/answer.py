@@ -1,0 +1,165 @@
+"""What is known of a SKU, shaped once for `atp show`, the worker's HTTP answer and the changelog reader."""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from atp.availability import atp_raw, channel_raw, status, terms_of
+from atp.book import (
+    CLOCK_KEY,
+    POLICIES_KEY,
+    Clock,
+    Policies,
+    PolicyEntry,
+    Position,
+    Risk,
+    Rows,
+    Summary,
+    Transfer,
+    summary_key,
+)
+from atp.events import PolicyFields
+from avro_schemas.instants import instant, instant_or_none
+
+Answer = dict[str, Any]
+"""Plain values, ready for JSON."""
+R = TypeVar("R")
+
+
+def answer(rows: Rows, sku: str) -> Answer:
+    """Say what the rows hold of a SKU: positions, availability, risks, transfers, policies.
+
+    Quantities in base units, instants as ISO 8601 in UTC. `known` is false where nothing names the SKU;
+    the lists are empty then. Raises: nothing.
+    """
+    summary = rows.get(summary_key(sku))
+    clock = rows.get(CLOCK_KEY)
+    wide = rows.get(POLICIES_KEY)
+    entries = summary.policies if isinstance(summary, Summary) else ()
+    positions = [_position(sku, rest[0], row) for rest, row in _of(rows, f"p|{sku}|", Position)]
+    return {
+        "sku": sku,
+        "known": bool(positions) or isinstance(summary, Summary),
+        "as_of": instant(summary.clock) if isinstance(summary, Summary) and summary.clock else None,
+        "tick": instant(clock.tick) if isinstance(clock, Clock) else None,
+        "positions": positions,
+        "availability": _availability(sku, summary) if isinstance(summary, Summary) else [],
+        "risks": [_risk(rest, row) for rest, row in _of(rows, f"r|{sku}|", Risk)],
+        "transfers": [_transfer(rest, row) for rest, row in _of(rows, f"t|{sku}|", Transfer)],
+        "policies": [_policy(entry, sku) for entry in entries]
+        + [_policy(entry, "") for entry in (wide.entries if isinstance(wide, Policies) else ())],
+    }
+
+
+def _of(rows: Rows, prefix: str, kind: type[R]) -> Iterator[tuple[list[str], R]]:
+    """Yield the rows of one kind under a prefix, each with what stands behind the prefix."""
+    for key, row in rows.scan(prefix):
+        if isinstance(row, kind):
+            yield key[len(prefix) :].split("|"), row
+
+
+def _position(sku: str, location: str, row: Position) -> Answer:
+    return {
+        "sku": sku,
+        "location": location,
+        "on_hand": row.on_hand,
+        "sellable": row.sellable,
+        "returned": row.returned,
+        "quarantine": row.quarantine,
+        "damaged": row.damaged,
+        "in_transit_in": row.in_transit_in,
+        "safety_stock": row.safety_stock,
+        "eligible": row.eligible,
+        "atp_raw": atp_raw(row),
+        "atp": row.atp,
+        "status": status(row.atp, row.low_at),
+        "version": row.version,
+        "as_of": instant(row.as_of),
+        "counts": [
+            {
+                "document": count.document,
+                "as_of": instant(count.as_of),
+                "scope": count.scope,
+                "quantity": count.quantity,
+                "expected": count.expected,
+                "variance": count.variance,
+                "restatement": count.restatement,
+            }
+            for count in row.counts
+        ],
+        "last_events": [
+            {
+                "type": touch.type,
+                "key": touch.key,
+                "event_time": instant(touch.event_time),
+                "on_hand": touch.on_hand,
+                "sellable": touch.sellable,
+            }
+            for touch in row.touches
+        ],
+    }
+
+
+def _availability(sku: str, summary: Summary) -> list[Answer]:
+    answers = []
+    for state in summary.channels:
+        terms = terms_of(state)
+        answers.append(
+            {
+                "channel": state.channel,
+                "sku": sku,
+                "atp": state.atp,
+                "atp_raw": channel_raw(state.pool, terms),
+                "status": status(state.atp, terms.low_at),
+                "version": state.version,
+                "pool": state.pool,
+                "share_percent": terms.share_percent,
+                "buffer": terms.buffer,
+                "cap": terms.cap,
+                "locations": None if terms.locations is None else list(terms.locations),
+                "excluded": list(terms.excluded),
+                "lag_s": terms.lag_s,
+            }
+        )
+    return answers
+
+
+def _risk(rest: list[str], row: Risk) -> Answer:
+    return {
+        "id": row.id,
+        "kind": rest[0],
+        "scope": "|".join(rest[1:]),
+        "severity": row.severity,
+        "opened_at": instant(row.opened_at),
+        "calm_since": instant_or_none(row.calm_since),
+        "quantity": row.quantity,
+    }
+
+
+def _transfer(rest: list[str], row: Transfer) -> Answer:
+    shipped = sum(row.shipped_to.values())
+    return {
+        "transfer": "|".join(rest),
+        "destination": row.destination,
+        "shipped": shipped,
+        "received": row.received,
+        "lost": row.lost,
+        "open": shipped - row.received - row.lost,
+        "last_time": instant(row.last_time),
+    }
+
+
+def _policy(entry: PolicyEntry, sku: str) -> Answer:
+    """Name the scope by what is filled in, and only the parameters that the policy sets."""
+    fields = {name: getattr(entry.policy, name) for name in PolicyFields.__annotations__}
+    return {
+        "sku": sku,
+        "location": entry.location,
+        "channel": entry.channel,
+        "effective": instant(entry.effective),
+        "key": entry.key,
+        "policy": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in fields.items()
+            if value is not None
+        },
+    }
