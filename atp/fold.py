@@ -297,9 +297,10 @@ def _settle(draft: Draft, ledger: Ledger, summary: Summary, now: int, channel: s
     if ledger.waits_for_calm:
         settled = _look_later(draft, sku, settled, max(now, draft.tick or 0) + NEGATIVE_CALM)
     # A rate of long ago is no rate: old data on a worker with a wall clock would set timers for nothing.
-    current = draft.tick is None or now > draft.tick - (SLOW_HOURS + 1) * HOUR
-    if hours and not settled.look_at and current and any(may_run_short(fastest(settled), s) for s in settled.channels):
-        settled = _look_later(draft, sku, settled, max(now, draft.tick or 0) + 1)
+    if hours and not settled.look_at and (draft.tick is None or now > draft.tick - (SLOW_HOURS + 1) * HOUR):
+        rate = fastest(settled)
+        if any(may_run_short(rate, state) for state in settled.channels):
+            settled = _look_later(draft, sku, settled, max(now, draft.tick or 0) + 1)
     return settled
 
 
