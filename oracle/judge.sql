@@ -1,0 +1,82 @@
+-- One round of judging. In: facts, variable `window_us`.  Out: judged (part, off, verdict, life).
+--
+--   late       over the window behind the SKU's clock: the greatest event time that counted before it in the
+--              log, at most the last tick. Policies are never late and move no clock.
+--   future     over a day after the last tick, where there is one.
+--   conflict   the same version of the same event, saying something else: the first in the log stands.
+--   duplicate  the same version, saying the same.   superseded  an older version than the one in force.
+--
+-- A verdict depends on the SKU's clock, which depends on the verdicts before it. So all are presumed to count
+-- and judged again until nothing changes: the n-th record of a SKU is judged right after n rounds at the
+-- latest, after two or three in practice.
+--
+-- An event that the window has passed is forgotten: what then names it begins a new `life` of its key and
+-- takes nothing back. Policies are never forgotten.
+
+CREATE OR REPLACE TEMP TABLE timely AS
+WITH clocked AS (
+    SELECT * EXCLUDE (verdict),
+        CASE WHEN type <> 'PolicyChanged' THEN
+            max(CASE WHEN verdict IN ('counts', 'superseded') AND type <> 'PolicyChanged' THEN event_time END)
+                OVER (PARTITION BY part, sku ORDER BY off ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        END AS heard
+    FROM facts
+    WHERE NOT malformed
+)
+SELECT * EXCLUDE (heard),
+    least(heard, tick) - getvariable('window_us') AS oldest,
+    heard IS NOT NULL AND dated < oldest AS late,
+    type <> 'PolicyChanged' AND tick IS NOT NULL AND event_time > tick + 86400000000 AS future
+FROM clocked;
+
+-- A reversal is known by its own paper first.
+CREATE OR REPLACE TEMP TABLE papers AS
+SELECT part, off,
+    row_number() OVER same = 1 AS first,
+    business = first_value(business) OVER same AS says_the_same
+FROM timely
+WHERE reversal AND NOT late AND NOT future
+WINDOW same AS (PARTITION BY part, key ORDER BY off);
+
+CREATE OR REPLACE TEMP TABLE contest AS
+SELECT part, chain, off, rank, business, stands_at, void, type = 'PolicyChanged' AS lasting, oldest,
+    row_number() OVER (PARTITION BY part, chain ORDER BY off) AS nth,
+    count(*) OVER (PARTITION BY part, chain) AS versions
+FROM timely t LEFT JOIN papers p USING (part, off)
+WHERE NOT late AND NOT future AND coalesce(p.first, true);
+
+CREATE OR REPLACE TEMP TABLE judged AS
+WITH RECURSIVE walk AS (
+    SELECT part, chain, nth, off, 'counts' AS verdict, 1 AS life,
+        rank AS in_rank, business AS in_business, stands_at AS in_time
+    FROM contest WHERE nth = 1 AND versions > 1
+    UNION ALL
+    SELECT part, chain, nth, off, verdict, life + (NOT known)::INT,
+        if(verdict = 'counts', rank, in_rank),
+        if(verdict = 'counts', business, in_business),
+        -- What takes an event back stands at the time of what it takes back.
+        if(verdict = 'counts' AND NOT (void AND known), stands_at, in_time)
+    FROM (
+        SELECT *,
+            CASE
+                WHEN NOT known OR rank > in_rank THEN 'counts'
+                WHEN rank < in_rank THEN 'superseded'
+                WHEN business = in_business THEN 'duplicate'
+                ELSE 'conflict'
+            END AS verdict
+        FROM (
+            SELECT c.*, w.life, w.in_rank, w.in_business, w.in_time,
+                c.lasting OR c.oldest IS NULL OR w.in_time >= c.oldest AS known
+            FROM walk w JOIN contest c ON c.part = w.part AND c.chain = w.chain AND c.nth = w.nth + 1
+        )
+    )
+)
+SELECT part, off,
+    CASE
+        WHEN t.late THEN 'late'
+        WHEN t.future THEN 'future'
+        WHEN NOT p.first THEN if(p.says_the_same, 'duplicate', 'conflict')
+        ELSE coalesce(w.verdict, 'counts')
+    END AS verdict,
+    coalesce(w.life, 1) AS life
+FROM timely t LEFT JOIN papers p USING (part, off) LEFT JOIN walk w USING (part, off);

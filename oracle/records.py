@@ -1,0 +1,150 @@
+"""Records of the ledger as rows of tables: one flat row an event, whatever its type.
+
+Two forms are read: what the ledger's Avro schemas decode to, and the public JSON form, one event a line.
+Times are microseconds since 1970-01-01 UTC.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Fields = Mapping[str, Any]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+COLUMNS = {
+    "part": "INTEGER", "off": "BIGINT", "malformed": "BOOLEAN", "type": "VARCHAR", "source": "VARCHAR",
+    "doc_type": "VARCHAR", "doc_id": "VARCHAR", "doc_line": "BIGINT", "rev": "BIGINT", "sku": "VARCHAR",
+    "location": "VARCHAR", "channel": "VARCHAR", "quantity": "BIGINT", "event_time": "BIGINT",
+    "source_seq": "BIGINT", "order_id": "VARCHAR", "order_line": "BIGINT", "reason": "VARCHAR",
+    "disposition": "VARCHAR", "status": "VARCHAR", "from_status": "VARCHAR", "to_status": "VARCHAR",
+    "to_location": "VARCHAR", "transfer_id": "VARCHAR", "transfer_line": "BIGINT", "as_of": "BIGINT",
+    "scope": "VARCHAR", "ref_type": "VARCHAR", "ref_source": "VARCHAR", "ref_doc_type": "VARCHAR",
+    "ref_doc_id": "VARCHAR", "ref_doc_line": "BIGINT", "rest": "VARCHAR",
+}  # fmt: skip
+"""Of `ledger` and of `replacements`; `rest` is the business that has no column of its own, as JSON."""
+
+SEEN = {"part": "INTEGER", "off": "BIGINT", "source": "VARCHAR", "seq": "BIGINT"}
+"""Of `seen`: up to which sequence number of a source a count saw everything."""
+
+POLICIES = {
+    "part": "INTEGER", "off": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "buffer": "BIGINT",
+    "share_percent": "BIGINT", "cap": "BIGINT", "locations": "VARCHAR[]",
+}  # fmt: skip
+"""Of `policies`: the parameters that a policy sets."""
+
+# Where it came from and how it travelled: no business, so no part of what makes two records the same.
+TRAVEL = {"source_seq", "event_id", "recorded_time", "actor", "trace_id", "uom", "uom_quantity"}
+PLAIN = {
+    "type", "source", "document", "rev", "sku", "location", "channel", "quantity", "event_time", "order", "reason",
+    "disposition", "status", "from_status", "to_status", "to_location", "transfer", "as_of", "scope", "reverses",
+}  # fmt: skip
+NOT_REST = TRAVEL | PLAIN
+
+# What a field means where a source leaves it out.
+LEFT_OUT = {
+    "GoodsReceived": {"to_status": "sellable"},
+    "StockAdjusted": {"status": "sellable"},
+    "CountRecorded": {"scope": "on_hand"},
+}
+VOIDS = {"SaleVoided": "SaleRecorded", "ShipmentReversed": "ShipmentConfirmed"}
+
+Row = tuple[Any, ...]
+
+
+def flatten(part: int, off: int, kind: str, event: Fields, *, malformed: bool = False) -> Row:
+    """Return the row of an event in the order of `COLUMNS`."""
+    get = event.get
+    document = event["document"]
+    order, transfer, reverses = get("order"), get("transfer"), get("reverses")
+    left_out = LEFT_OUT.get(kind, {})
+    rest = {
+        name: value
+        for name, value in event.items()
+        if value is not None and name not in NOT_REST and value not in ("", False)
+    }
+    reversed_document = reverses["document"] if reverses else {}
+    return (
+        part,
+        off,
+        malformed,
+        kind,
+        event["source"],
+        document["type"],
+        document["id"],
+        document["line"],
+        get("rev") or 0,
+        get("sku") or "",
+        get("location") or "",
+        get("channel") or "",
+        get("quantity") or 0,
+        event["event_time"],
+        get("source_seq"),
+        order["id"] if order else None,
+        order["line"] if order else None,
+        get("reason") or None,
+        get("disposition"),
+        get("status") or left_out.get("status"),
+        get("from_status"),
+        get("to_status") or left_out.get("to_status"),
+        get("to_location"),
+        transfer["id"] if transfer else None,
+        transfer["line"] if transfer else None,
+        get("as_of"),
+        get("scope") or left_out.get("scope"),
+        (reverses.get("type") or VOIDS.get(kind)) if reverses else None,
+        (reverses.get("source") or event["source"]) if reverses else None,
+        reversed_document.get("type"),
+        reversed_document.get("id"),
+        reversed_document.get("line"),
+        json.dumps(rest, sort_keys=True, default=str) if rest else "",
+    )
+
+
+def seen_rows(part: int, off: int, event: Fields) -> Iterator[Row]:
+    """Yield the rows of `seen` that a count, or a correction of one, states."""
+    for source, seq in (event.get("through_seq") or {}).items():
+        yield (part, off, source, seq)
+
+
+def policy_row(part: int, off: int, policy: Fields) -> Row:
+    locations = policy.get("locations")
+    return (
+        part,
+        off,
+        *(policy.get(name) for name in ("safety_stock", "eligible", "buffer", "share_percent", "cap")),
+        list(locations) if locations is not None else None,
+    )
+
+
+def from_json(event: Fields) -> Fields:
+    """Read the public JSON form: times written out become microseconds."""
+    return {name: _moment(name, value) for name, value in event.items()}
+
+
+def replacement_of(event: Fields) -> tuple[str, Fields] | None:
+    """Return the type and the fields of what a correction puts in the place of what it names.
+
+    What it leaves out it takes from the event that it names, or from the correction.
+    """
+    replacement = event.get("replacement")
+    if replacement is None:
+        return None
+    reverses = event["reverses"]
+    inherited = {
+        "source": reverses.get("source") or event["source"],
+        "document": reverses["document"],
+        "sku": event.get("sku"),
+        "location": event.get("location"),
+        "event_time": event["event_time"],
+    }
+    return replacement.get("type") or reverses["type"], {**inherited, **replacement}
+
+
+def _moment(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if name in ("event_time", "as_of", "recorded_time", "expires_at", "through_time") and isinstance(value, str):
+        return (datetime.fromisoformat(value) - EPOCH) // timedelta(microseconds=1)
+    if name == "replacement" and value is not None:
+        return from_json(value)
+    return value
