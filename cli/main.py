@@ -10,7 +10,9 @@ import typer
 from pydantic import ValidationError
 
 from atp.errors import AtpError
+from cli.availability import availability
 from cli.down import down
+from cli.erp_batches import erp_batches
 from cli.status import status
 from cli.topics import topics
 from cli.up import up
@@ -24,6 +26,8 @@ app.command()(up)
 app.command()(down)
 app.command()(status)
 app.command()(topics)
+app.command()(availability)
+app.command("erp-batches")(erp_batches)
 
 
 def main() -> None:
