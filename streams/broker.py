@@ -131,11 +131,11 @@ def missing(settings: Settings, *, libs: Path | None = None) -> str | None:
     return None if lacking is None else f"no Docker engine answers, and {lacking}"
 
 
-def answers(brokers: str, timeout_s: float = ANSWER_S) -> bool:
-    """Tell whether Kafka answers at `brokers` within `timeout_s` seconds."""
+def answers(brokers: str, timeout_s: float | None = None) -> bool:
+    """Tell whether Kafka answers at `brokers` within `timeout_s` seconds, `ANSWER_S` unless given."""
     client = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=_SILENT)
     try:
-        return bool(client.list_topics(timeout=timeout_s).brokers)
+        return bool(client.list_topics(timeout=timeout_s or ANSWER_S).brokers)
     except KafkaException:
         return False
 

@@ -3,17 +3,22 @@
 import base64
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from atp.errors import FatalError
 from streams import processes
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PORT = 9092
 JAVA = 17
@@ -87,7 +92,7 @@ class LocalKafka:
         """Say what this machine lacks to run a broker, None if nothing."""
         if _java() is None:
             return f"no Java {JAVA} or newer (looked at JAVA_HOME and PATH)"
-        if not self._has_jars() and shutil.which("mvn") is None:
+        if not self.has_jars() and shutil.which("mvn") is None:
             return "no Maven (`mvn`), which resolves Kafka's jars"
         return None
 
@@ -97,7 +102,7 @@ class LocalKafka:
 
     def resolve_jars(self) -> None:
         """Have Maven copy Kafka's jars to `libs`, once per version of the pom. Raises: FatalError."""
-        if self._has_jars():
+        if self.has_jars():
             return
         mvn = shutil.which("mvn")
         if mvn is None:
@@ -157,7 +162,8 @@ class LocalKafka:
         texts = (f.read_text(errors="replace") for f in (self.home / "console.log", self.log) if f.exists())
         return "\n".join(texts).strip()[-2000:]
 
-    def _has_jars(self) -> bool:
+    def has_jars(self) -> bool:
+        """Tell whether the jars are there, of the pom's present version."""
         stamp = self.libs / "pom.sha256"
         return stamp.exists() and stamp.read_text() == _pom_digest()
 
@@ -210,3 +216,22 @@ def _java() -> str | None:
         if version and int(version[1]) >= JAVA:
             return java
     return None
+
+
+def _main() -> int:
+    """Resolve the jars of this home's broker, for whoever sets up before a run."""
+    local = LocalKafka.at(Settings().home)
+    if local.has_jars():
+        return 0
+    lacking = local.missing()
+    if lacking is not None:
+        log.warning("no local broker can run here: %s", lacking)
+        return 0  # A given broker or Docker may serve; whoever needs one says what is missing.
+    log.warning("fetching Apache Kafka's jars with Maven, about 43 MB, once ...")
+    local.resolve_jars()
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s")
+    sys.exit(_main())

@@ -11,6 +11,7 @@ import pytest
 
 from atp.errors import FatalError
 from streams import broker, kafka_compose, kafka_local
+from streams.kafka_local import LocalKafka
 from streams.settings import Settings
 from tests.conftest import JARS
 
@@ -38,7 +39,8 @@ def test_given_brokers_come_first_and_are_not_ours_to_stop(settings: Settings) -
     assert broker.down(given) is None
 
 
-def test_given_brokers_that_do_not_answer_are_refused(settings: Settings) -> None:
+def test_given_brokers_that_do_not_answer_are_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "ANSWER_S", 0.5)
     nobody = settings.model_copy(update={"brokers": f"127.0.0.1:{kafka_local.free_port()}"})
     with pytest.raises(FatalError, match="do not answer"):
         broker.up(nobody)
@@ -88,9 +90,9 @@ def test_up_status_down_and_up_again_keep_the_topics(settings: Settings, brokers
         assert (shown["brokers"], shown["kind"], shown["running"]) == (first.brokers, "local", True)
         assert atp(settings, "topics", "--create").returncode == 0
         assert first.pid is not None
-        os.kill(first.pid, 9)
+        LocalKafka.at(settings.home).stop(first.pid)
         again = broker.up_local(settings, libs=JARS)
-        assert again.brokers == first.brokers, "workers look for a crashed broker at its old port"
+        assert again.brokers == first.brokers, "workers look for a broker that ended at its old port"
         listed = [json.loads(line) for line in atp(settings, "topics", "--json").stdout.splitlines()]
         assert {one["partitions"] for one in listed} == {settings.partitions}
     finally:

@@ -6,6 +6,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
 from atp.errors import FatalError
+from streams import topics_admin
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics, find_topics, topic_name
 from topologies import topics as table
@@ -39,7 +40,8 @@ def test_topics_are_configured_as_the_table_says(broker_settings: Settings, brok
         assert {name: found[name] for name in topic.config()} == topic.config()
 
 
-def test_brokers_that_do_not_answer_are_named(settings: Settings) -> None:
+def test_brokers_that_do_not_answer_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics_admin, "ASK_S", 0.5)
     with pytest.raises(FatalError, match=r"127\.0\.0\.1:9 do not answer"):
         find_topics("127.0.0.1:9", settings, SOME)
 
