@@ -13,6 +13,7 @@ from atp.errors import AtpError
 from cli.availability import availability
 from cli.down import down
 from cli.erp_batches import erp_batches
+from cli.snapshot import snapshot
 from cli.status import status
 from cli.topics import topics
 from cli.up import up
@@ -28,6 +29,7 @@ app.command()(status)
 app.command()(topics)
 app.command()(availability)
 app.command("erp-batches")(erp_batches)
+app.command()(snapshot)
 
 
 def main() -> None:
