@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """Records a transaction folds at most."""
     http_host: str = "127.0.0.1"
     """Where a worker serves queries and metrics."""
+    http_port: int = Field(default=0, ge=0, le=65_535)
+    """And on which port; 0: any that is free, so that several workers share a machine."""
 
     def environ(self) -> dict[str, str]:
         """Return these settings as environment variables, for a process that shall have the same."""
