@@ -34,9 +34,10 @@ STATES = ("soft", "firm")
 DECISIONS = ("accepted", "rejected")
 BASES = ("physical", "sellable", "net-of-reservations")
 
-Sign = Literal["positive", "signed", "count", "any", "none"]
+Sign = Literal["positive", "signed", "count", "any", "maybe", "none"]
+"""What a quantity may be: above 0; not 0; 0 or more; anything; left out, or 0 or more; left out."""
 
-# (what quantity may be, whether a SKU is named, whether a location is named); "" is either.
+# What quantity may be; whether a SKU is named, and a location: yes, no, or either.
 _NEEDS: dict[type, tuple[Sign, str, str]] = {
     e.SaleRecorded: ("positive", "yes", "yes"),
     e.SaleVoided: ("none", "yes", ""),
@@ -57,11 +58,11 @@ _NEEDS: dict[type, tuple[Sign, str, str]] = {
     e.SnapshotReceived: ("any", "yes", "yes"),
     e.ReservationRequested: ("positive", "yes", ""),
     e.ReservationPlaced: ("positive", "yes", ""),
-    e.ReservationDecided: ("count", "yes", ""),
-    e.ReservationConfirmed: ("count", "yes", ""),
+    e.ReservationDecided: ("maybe", "yes", ""),
+    e.ReservationConfirmed: ("maybe", "yes", ""),
     e.ReservationReleased: ("positive", "yes", ""),
-    e.ReservationExpired: ("count", "yes", ""),
-    e.OrderCancelled: ("count", "yes", ""),
+    e.ReservationExpired: ("maybe", "yes", ""),
+    e.OrderCancelled: ("maybe", "yes", ""),
     e.OrderAllocated: ("positive", "yes", "yes"),
     e.PickConfirmed: ("positive", "yes", "yes"),
     e.PickFailed: ("positive", "yes", "yes"),
@@ -72,18 +73,18 @@ _NEEDS: dict[type, tuple[Sign, str, str]] = {
     e.AsnShipped: ("positive", "yes", ""),
     e.TransferRequested: ("positive", "yes", ""),
     e.TransferApproved: ("positive", "yes", "yes"),
-    e.TransferRejected: ("count", "yes", ""),
+    e.TransferRejected: ("maybe", "yes", ""),
     e.ReturnAuthorised: ("positive", "yes", ""),
     e.PolicyChanged: ("none", "", ""),
     e.MasterChanged: ("none", "", ""),
     e.AllocationGranted: ("positive", "yes", ""),
     e.AllocationReturned: ("positive", "yes", ""),
-    e.ChannelAck: ("count", "", ""),
+    e.ChannelAck: ("maybe", "", ""),
     e.ChannelReported: ("count", "", ""),
     e.SourceMark: ("none", "no", ""),
     e.SequenceGapOpened: ("none", "no", ""),
     e.SequenceGapClosed: ("none", "no", ""),
-    e.FinancialOnly: ("count", "yes", ""),
+    e.FinancialOnly: ("maybe", "yes", ""),
     e.Correction: ("none", "yes", ""),
     e.TimeTicked: ("none", "no", "no"),
 }
@@ -99,8 +100,17 @@ REVERSIBLE: dict[type, tuple[str, ...]] = {
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+class CheckError(PoisonError):
+    """An event that cannot mean anything, and the field at fault."""
+
+    def __init__(self, cause: str, field: str, expected: str) -> None:
+        """`field` as the public JSON form calls it; `expected` goes on from there."""
+        super().__init__(cause, f"{field} {expected}")
+        self.field = field
+
+
 def check(event: Event) -> None:
-    """Raise PoisonError if the event cannot mean anything.
+    """Raise CheckError if the event cannot mean anything.
 
     Causes: `out_of_range` (quantities, times, numbers), `bad_name` (SKUs, locations, channels, sources, ids),
     `unknown_word` (buckets, dispositions, states), `missing`, `invalid`.
@@ -111,7 +121,8 @@ def check(event: Event) -> None:
     if not TIME_MIN <= event.event_time < TIME_MAX:
         _out("event_time", "a time from 2000 to 2099", event.event_time)
     if not (0 <= event.rev <= NUMBER_MAX and 0 <= event.document.line <= NUMBER_MAX):
-        _out("rev and document line", f"numbers from 0 to {NUMBER_MAX}", (event.rev, event.document.line))
+        _number("rev", event.rev, NUMBER_MAX)
+        _number("document.line", event.document.line, NUMBER_MAX)
     _names(event, sku, location)
     quantity = event.quantity
     if sign == "positive":
@@ -127,6 +138,11 @@ def check(event: Event) -> None:
         special(event)
     if _rest(event) != _NOTHING:
         _check_rest(event)
+
+
+def needs_quantity(kind: type) -> bool:
+    """Say whether events of this class say nothing without a quantity."""
+    return _NEEDS[kind][0] in {"positive", "signed", "count", "any"}
 
 
 def _rest(event: Envelope) -> tuple[Any, ...]:
@@ -161,16 +177,16 @@ def _names(event: Envelope, sku: str, location: str) -> None:
         if not is_name(event.sku):
             refuse_name("sku", event.sku)
         if sku == "no":
-            _fail("invalid", f"{type(event).__name__} names no SKU: it holds for all of them")
+            _fail("invalid", "sku", f"must be left out: {type(event).__name__} holds for all of them")
     elif sku == "yes":
-        _fail("missing", f"{type(event).__name__} needs a sku")
+        _fail("missing", "sku", f"is missing: {type(event).__name__} needs one")
     if event.location:
         if not is_name(event.location):
             refuse_name("location", event.location)
         if location == "no":
-            _fail("invalid", f"{type(event).__name__} names no location")
+            _fail("invalid", "location", f"must be left out: {type(event).__name__} holds for all of them")
     elif location == "yes":
-        _fail("missing", f"{type(event).__name__} needs a location")
+        _fail("missing", "location", f"is missing: {type(event).__name__} needs one")
     if event.channel and not is_name(event.channel):
         refuse_name("channel", event.channel)
 
@@ -179,7 +195,8 @@ def refuse_name(field: str, name: str) -> NoReturn:
     """Raise the PoisonError that says what a name must be."""
     _fail(
         "bad_name",
-        f"{field} must be 1 to {NAME_MAX} characters in NFC, without control characters, without | and without spaces "
+        field,
+        f"must be 1 to {NAME_MAX} characters in NFC, without control characters, without | and without spaces "
         f"around it, not {_shown(name)}",
     )
 
@@ -191,27 +208,25 @@ def _quantity(event: Envelope, sign: Sign) -> None:
             _refuse_quantity(event, "left out: it takes none")
     elif abs(quantity) > QUANTITY_MAX:
         _refuse_quantity(event, f"at most {QUANTITY_MAX}")
-    elif sign == "count" and quantity < 0:
+    elif sign in {"count", "maybe"} and quantity < 0:
         _refuse_quantity(event, "0 or more")
     elif sign == "signed" and not quantity and not event.rev:
         _refuse_quantity(event, "positive or negative, or 0 in a revision that takes the line back")
 
 
 def _refuse_quantity(event: Envelope, expected: str) -> NoReturn:
-    _out(f"quantity of {type(event).__name__}", expected, event.quantity)
+    _fail("out_of_range", "quantity", f"of {type(event).__name__} must be {expected}, not {event.quantity}")
 
 
 def _refuse_id(event: Envelope) -> NoReturn:
     parts = {"source": event.source, "document.type": event.document.type, "document.id": event.document.id}
     field, text = next((field, text) for field, text in parts.items() if not _is_id(text))
-    _fail("bad_name", f"{field} must be 1 to {ID_MAX} characters without control characters, not {_shown(text)}")
+    _refuse_text(field, text, ID_MAX)
 
 
 def _ref(field: str, ref: e.Ref) -> None:
     if not _is_id(ref.id):
-        _fail(
-            "bad_name", f"{field}.id must be 1 to {ID_MAX} characters without control characters, not {_shown(ref.id)}"
-        )
+        _refuse_text(f"{field}.id", ref.id, ID_MAX)
     if not 0 <= ref.line <= NUMBER_MAX:
         _out(f"{field}.line", f"a number from 0 to {NUMBER_MAX}", ref.line)
 
@@ -227,7 +242,7 @@ def _check_rest(event: Envelope) -> None:
 
 def _text(field: str, text: str | None) -> None:
     if text is not None and not (1 <= len(text) <= TEXT_MAX and _CONTROL.search(text) is None):
-        _fail("invalid", f"{field} must be 1 to {TEXT_MAX} characters without control characters, not {_shown(text)}")
+        _refuse_text(field, text, TEXT_MAX)
 
 
 def _time(field: str, time: int | None) -> None:
@@ -245,19 +260,19 @@ def _day(field: str, text: str | None) -> None:
         else:
             datetime.fromisoformat(text)
     except ValueError:
-        _fail("invalid", f"{field} must be a day like 2026-11-20, not {_shown(text)}")
+        _fail("invalid", field, f"must be a day like 2026-11-20, not {_shown(text)}")
 
 
 def _word(field: str, word: str, words: tuple[str, ...]) -> None:
     if word not in words:
-        _fail("unknown_word", f"{field} must be one of {', '.join(words)}, not {_shown(word)}")
+        _fail("unknown_word", field, f"must be one of {', '.join(words)}, not {_shown(word)}")
 
 
 def _other_place(event: e.TransferShipped | e.TransferRequested | e.TransferApproved) -> None:
     if not is_name(event.to_location):
         refuse_name("to_location", event.to_location)
     if event.to_location == event.location:
-        _fail("invalid", f"to_location must be another than location, {event.location}")
+        _fail("invalid", "to_location", f"must be another than location, {event.location}")
 
 
 def _from_place(event: e.TransferReceived | e.OrderAllocated) -> None:
@@ -268,7 +283,7 @@ def _from_place(event: e.TransferReceived | e.OrderAllocated) -> None:
 def _marks(marks: dict[str, int] | None) -> None:
     for source, seq in (marks or {}).items():
         if not _is_id(source):
-            _fail("bad_name", f"through_seq names a source {_shown(source)}")
+            _refuse_text("source in through_seq", source, ID_MAX)
         if not 0 <= seq <= SEQUENCE_MAX:
             _out(f"through_seq of {source}", "a number from 0", seq)
 
@@ -301,7 +316,7 @@ def _status(event: e.StatusChanged) -> None:
     _word("from_status", event.from_status, BUCKETS)
     _word("to_status", event.to_status, BUCKETS)
     if event.from_status == event.to_status:
-        _fail("invalid", f"to_status must be another than from_status, {event.from_status}")
+        _fail("invalid", "to_status", f"must be another than from_status, {event.from_status}")
 
 
 def _count(event: e.CountRecorded | e.SnapshotReceived) -> None:
@@ -335,12 +350,12 @@ def _claim(event: e.ReservationRequested | e.ReservationPlaced | e.ReservationDe
     _time("expires_at", event.expires_at)
     _day("need_date", event.need_date)
     if not isinstance(event, e.ReservationPlaced) and not _is_id(event.request_id):
-        _fail("bad_name", f"request_id must be 1 to {ID_MAX} characters, not {_shown(event.request_id)}")
+        _refuse_text("request_id", event.request_id, ID_MAX)
     if isinstance(event, e.ReservationDecided):
         _word("decision", event.decision, DECISIONS)
 
 
-def _refs(event: Any) -> None:
+def _refs(event: Envelope) -> None:
     for field in ("transfer", "purchase_order", "asn", "return_ref"):
         if (ref := getattr(event, field, None)) is not None:
             _ref("return" if field == "return_ref" else field, ref)
@@ -378,7 +393,7 @@ def _policy(event: e.PolicyChanged) -> None:
         if not is_name(location):
             refuse_name("policy.locations", location)
     if policy == e.PolicyFields():
-        _fail("missing", "policy must set at least one parameter")
+        _fail("missing", "policy", "must set at least one parameter")
 
 
 _LIMITS = {
@@ -392,11 +407,11 @@ def _reversal(event: e.Reversal) -> None:
     ref = event.reverses
     _word("reverses.type", ref.type, REVERSIBLE[type(event)])
     if not (_is_id(ref.source) and _is_id(ref.document.type) and _is_id(ref.document.id)):
-        _fail("bad_name", f"reverses must name source and document, not {_shown(str(tuple(ref)))}")
+        _refuse_text("reverses.source and reverses.document", str(tuple(ref)), ID_MAX)
     if not 0 <= ref.document.line <= NUMBER_MAX:
         _out("reverses.document.line", f"a number from 0 to {NUMBER_MAX}", ref.document.line)
     if event.rev:
-        _out(f"rev of {type(event).__name__}", "left out: it has no revisions", event.rev)
+        _fail("invalid", "rev", f"must be left out: {type(event).__name__} has no revisions")
 
 
 def _correction(event: e.Correction) -> None:
@@ -407,7 +422,7 @@ def _correction(event: e.Correction) -> None:
     check(new)
     mine = (type(new).__name__, new.source, new.document, new.sku)
     if mine != (ref.type, ref.source, ref.document, event.sku):
-        _fail("invalid", "replacement must have the type, source, document and sku of the event that it replaces")
+        _fail("invalid", "replacement", "must have the type, source, document and sku of the event that it replaces")
 
 
 _SPECIAL: dict[type, Callable[[Any], None]] = {
@@ -449,12 +464,16 @@ _SPECIAL: dict[type, Callable[[Any], None]] = {
 }
 
 
+def _refuse_text(field: str, text: str, most: int) -> NoReturn:
+    _fail("bad_name", field, f"must be 1 to {most} characters without control characters, not {_shown(text)}")
+
+
 def _out(field: str, expected: str, found: object) -> NoReturn:
-    _fail("out_of_range", f"{field} must be {expected}, not {found}")
+    _fail("out_of_range", field, f"must be {expected}, not {found}")
 
 
-def _fail(cause: str, detail: str) -> NoReturn:
-    raise PoisonError(cause, detail)
+def _fail(cause: str, field: str, expected: str) -> NoReturn:
+    raise CheckError(cause, field, expected)
 
 
 def _shown(text: str) -> str:

@@ -1,5 +1,6 @@
 """Instants as people and other programs read them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,3 +17,17 @@ def instant(microseconds: int) -> str:
 def instant_or_none(microseconds: int | None) -> str | None:
     """Write an instant that may be missing."""
     return None if microseconds is None else instant(microseconds)
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def read_instant(text: str) -> int | None:
+    """Read a time in RFC 3339, with `Z` or an offset, as microseconds since 1970-01-01 UTC; None if it is none."""
+    if _RFC3339.fullmatch(text) is None:
+        return None
+    try:
+        return (datetime.fromisoformat(text.upper()) - ORIGIN) // _MICROSECOND
+    except (ValueError, OverflowError):
+        return None

@@ -110,8 +110,8 @@ def _joined(names: list[str], writers: list[Write], nullable: list[bool]) -> Wri
     while tail < len(names) and nullable[-tail - 1]:
         tail += 1
     if len(names) == 1:
-        (name,), (write,) = names, writers
-        return lambda value: write(getattr(value, name))
+        (name,), (only,) = names, writers
+        return lambda value: only(getattr(value, name))
     whole, join = attrgetter(*names), b"".join
     if tail < 3:
         return lambda value: join(map(call, writers, whole(value)))
@@ -136,7 +136,7 @@ def _writer(schema: Schema, named: dict[str, Write]) -> Write:
         some = _writer(schema[1], named)
         return lambda value: NULL if value is None else _SOME + some(value)
     if isinstance(schema, str):
-        simple = {"long": _long, "string": _text, "bytes": _bytes, "boolean": _BOOLEAN.__getitem__}
+        simple: dict[str, Write] = {"long": _long, "string": _text, "bytes": _bytes, "boolean": _BOOLEAN.__getitem__}
         return simple.get(schema) or named[schema]
     match schema["type"]:
         case "record":

@@ -1,0 +1,371 @@
+"""The public JSON form: one event, or one document of many lines, per line of text. Its field names are a contract.
+
+Reading is strict: no floats, no texts for numbers, no unknown fields; what is wrong is said field by field. What
+comes out has passed `atp.checks`, with names in NFC, times in microseconds UTC and quantities in base units.
+"""
+
+import json
+import typing
+import unicodedata
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Annotated, Any, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+
+from atp import events as e
+from atp.checks import CheckError, check, needs_quantity
+from atp.errors import PoisonError
+from atp.events import Document, Event, EventRef, PolicyFields, Ref
+from atp.intake import Json, Units, explode, in_base_units
+from avro_schemas.generate import TIMES
+from avro_schemas.instants import instant, read_instant
+
+LINE_MAX = 1_000_000
+"""Bytes of one line: a broker takes no larger message by default."""
+
+JSON_NAMES = {"return_ref": "return"}
+"""Fields whose name in JSON is a word of Python."""
+PYTHON_NAMES = {name: field for field, name in JSON_NAMES.items()}
+
+NAMES = {"sku", "location", "channel", "to_location", "from_location"}
+
+NO_UNITS: Units = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a line: the field, and what was expected of it."""
+
+    field: str
+    """Empty where the whole line is at fault."""
+    expected: str
+    cause: str = "invalid"
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.expected}".strip()
+
+
+class RefusedLineError(PoisonError):
+    """A line that is no event, and all that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems[0].cause, "; ".join(map(str, problems)))
+        self.problems = problems
+
+
+def parse_line(line: str | bytes | Json, units: Units = NO_UNITS) -> list[Event]:
+    """Return the events of a line: one, or those of a document's lines. Raises RefusedLineError."""
+    document = line if isinstance(line, dict) else read_json(line)
+    made: list[Event] = []
+    problems: list[Problem] = []
+    try:
+        for where, one in explode(document):
+            try:
+                made.append(_event(one, units))
+            except RefusedLineError as error:
+                problems += [Problem(where + one.field, one.expected, one.cause) for one in error.problems]
+    except CheckError as error:
+        problems.append(_problem(error))
+    if problems:
+        raise RefusedLineError(problems)
+    return made
+
+
+def read_json(line: str | bytes) -> Json:
+    """Return the line's object; decimals stay exact. Raises RefusedLineError."""
+    if len(line) > LINE_MAX:
+        raise _refused("", f"a line must be at most {LINE_MAX} bytes, not {len(line)}", "too_large")
+    try:
+        text = line if isinstance(line, str) else line.decode()
+        found = _DECODER.decode(text.strip())
+    except UnicodeDecodeError as error:
+        raise _refused("", f"a line must be UTF-8: {error.reason} at byte {error.start}", "garbage") from None
+    except (ValueError, RecursionError) as error:
+        detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise _refused("", f"a line must be one JSON object: {detail}", "garbage") from None
+    if not isinstance(found, dict):
+        raise _refused("", f"a line must be one JSON object, not {_kind(found)}", "garbage")
+    return found
+
+
+def to_json(event: Event) -> Json:
+    """Return the event in the public form; reading that gives the same event."""
+    found: Json = {"type": type(event).__name__}
+    for field in _ORDER[type(event)]:
+        value = getattr(event, field.name)
+        if value != field.default or field.name == "replacement":
+            found[JSON_NAMES.get(field.name, field.name)] = _plain(field.name, value)
+    return found
+
+
+def _plain(name: str, value: object) -> Any:
+    match value:
+        case EventRef():
+            return {"type": value.type, "source": value.source, "document": value.document._asdict()}
+        case Document() | Ref():
+            return value._asdict()
+        case PolicyFields():
+            named = {field.name: getattr(value, field.name) for field in fields(value)}
+            return {key: list(one) if isinstance(one, tuple) else one for key, one in named.items() if one is not None}
+        case int() if name in TIMES:
+            return instant(value)
+        case e.Envelope():
+            return to_json(value)  # type: ignore[arg-type]
+        case _:
+            return value
+
+
+# Reading --------------------------------------------------------------------------------------------------
+
+
+def _event(line: Json, units: Units) -> Event:
+    kind = _kind_of(line)
+    try:
+        converted = in_base_units(line, units)
+        event = _made(kind, converted, units)
+        check(event)
+    except CheckError as error:
+        raise RefusedLineError([_problem(error)]) from None
+    return event
+
+
+def _kind_of(line: Json) -> type:
+    name = line.get("type")
+    if name is None:
+        raise _refused("type", "is missing: it says what happened, like SaleRecorded", "missing")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise _refused("type", f"must be a known event, not {name!r:.80}{_nearest(str(name), _KINDS)}", "unknown_word")
+    return kind
+
+
+def _made(kind: type, line: Json, units: Units) -> Event:
+    if kind is e.TimeTicked and "document" not in line and isinstance(line.get("event_time"), str):
+        line = {**line, "document": {"type": "tick", "id": line["event_time"], "line": 1}}
+    model = _MODELS[kind]
+    try:
+        form = model.model_validate(line)
+    except ValidationError as error:
+        raise RefusedLineError([_explained(kind, one) for one in error.errors(include_url=False)]) from None
+    found = {PYTHON_NAMES.get(name, name): getattr(form, name) for name in form.model_fields_set if name != "type"}
+    if "reverses" in found:
+        _complete(kind, found, units)
+    if kind is e.CountRecorded:
+        found.setdefault("as_of", found["event_time"])
+    return kind(**found)  # type: ignore[no-any-return]
+
+
+def _complete(kind: type, found: Json, units: Units) -> None:
+    """Fill in what a reversal leaves to the obvious: the type and the source of what it reverses."""
+    partial: _EventRefForm = found["reverses"]
+    new = found.get("replacement")
+    obvious: dict[type, str] = {e.SaleVoided: "SaleRecorded", e.ShipmentReversed: "ShipmentConfirmed"}
+    name = partial.type or obvious.get(kind) or (new.get("type") if isinstance(new, dict) else None)
+    if not isinstance(name, str):
+        raise _refused("reverses.type", "is missing: without a replacement nothing else tells it", "missing")
+    document: Any = partial.document  # The model has made a Document of it.
+    ref = found["reverses"] = EventRef(name, partial.source or found["source"], document)
+    if isinstance(new, dict):
+        paper = ref.document._asdict()
+        whole = {"type": name, "source": ref.source, "document": paper, "sku": found.get("sku"), **new}
+        try:
+            if _kind_of(whole) is e.Correction:
+                raise _refused("type", "must be that of the event that is replaced")
+            found["replacement"] = _event(whole, units)
+        except RefusedLineError as error:
+            problems = [Problem(f"replacement.{one.field}", one.expected, one.cause) for one in error.problems]
+            raise RefusedLineError(problems) from None
+
+
+def _time(value: object) -> int:
+    if isinstance(value, str) and (found := read_instant(value)) is not None:
+        return found
+    raise ValueError("must be a time like 2026-11-20T09:05:00Z, with Z or an offset")
+
+
+def _name(value: str) -> str:
+    return unicodedata.normalize("NFC", value)
+
+
+def _sorted_names(values: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(values)))
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _DocumentForm(_Form):
+    type: str
+    id: str
+    line: int
+
+    def made(self) -> Document:
+        return Document(self.type, self.id, self.line)
+
+
+class _RefForm(_Form):
+    id: str
+    line: int
+
+    def made(self) -> Ref:
+        return Ref(self.id, self.line)
+
+
+_Document = Annotated[_DocumentForm, AfterValidator(_DocumentForm.made)]
+_Ref = Annotated[_RefForm, AfterValidator(_RefForm.made)]
+_Name = Annotated[str, Field(min_length=1), AfterValidator(_name)]
+_Time = Annotated[int, BeforeValidator(_time)]
+_Locations = Annotated[list[_Name], AfterValidator(_sorted_names)]
+
+
+class _EventRefForm(_Form):
+    document: _Document
+    type: str | None = None
+    source: str | None = None
+
+
+class _PolicyForm(_Form):
+    safety_stock: int | None = None
+    eligible: bool | None = None
+    buffer: int | None = None
+    share_percent: int | None = None
+    cap: int | None = None
+    locations: _Locations | None = None
+    lag_s: int | None = None
+    low_at: int | None = None
+    dock_days: int | None = None
+    max_slip_days: int | None = None
+    supplier_late_p90_days: int | None = None
+
+    def made(self) -> PolicyFields:
+        return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})
+
+
+_FORMS: dict[Any, Any] = {
+    Document: _Document,
+    Ref: _Ref,
+    EventRef: _EventRefForm,
+    PolicyFields: Annotated[_PolicyForm, AfterValidator(_PolicyForm.made)],
+}
+
+
+def _form(kind: type) -> type[BaseModel]:
+    """Return the model that validates the JSON of an event class."""
+    made: dict[str, Any] = {"type": (str, ...)}
+    hints = typing.get_type_hints(kind)
+    for field in fields(kind):
+        # A count without its figure must not pass for a count of zero.
+        required = field.default is MISSING or (field.name == "quantity" and needs_quantity(kind))
+        made[JSON_NAMES.get(field.name, field.name)] = (
+            _annotation(field.name, hints[field.name]),
+            ... if required else None,
+        )
+    return create_model(kind.__name__, __base__=_Form, **made)
+
+
+def _annotation(name: str, hint: Any) -> Any:
+    if name == "replacement":
+        return dict[str, Any] | None
+    rest = [one for one in get_args(hint) if one is not type(None)]
+    if type(None) in get_args(hint):
+        return _annotation(name, rest[0]) | None
+    if name in TIMES:
+        return _Time
+    if name in NAMES:
+        return _Name
+    return _FORMS.get(hint, hint)
+
+
+def _explained(kind: type, error: Any) -> Problem:
+    """Say what was expected of a field, in our words."""
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
+    given = error["input"]
+    match error["type"]:
+        case "missing":
+            return Problem(field, "is missing", "missing")
+        case "extra_forbidden":
+            known = _known(kind, error["loc"][:-1])
+            return Problem(field, f"is unknown{_nearest(str(error['loc'][-1]), known)}", "unknown_field")
+        case "string_unicode":
+            return Problem(field, "must be a text without half characters (lone surrogates)", "bad_name")
+        case "string_too_short":
+            return Problem(field, "must not be empty", "bad_name")
+        case "value_error":
+            return Problem(field, f"{error['ctx']['error']}, not {given!r:.80}", "invalid")
+        case _:
+            wanted = _WANTED.get(error["type"], error["msg"].lower())
+            return Problem(field, f"must be {wanted}, not {_kind(given)}", "invalid")
+
+
+_WANTED = {
+    "int_type": "an integer",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "list_type": "a list",
+}
+
+
+def _known(kind: type, path: tuple[Any, ...]) -> list[str]:
+    """Return the fields that the object at `path` may have."""
+    forms: dict[str, type[BaseModel]] = {"reverses": _EventRefForm, "policy": _PolicyForm, "document": _DocumentForm}
+    model = forms.get(str(path[-1]), _RefForm) if path else _MODELS[kind]
+    return list(model.model_fields)
+
+
+def _nearest(name: str, known: typing.Iterable[str]) -> str:
+    known = list(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
+
+
+def _problem(error: CheckError) -> Problem:
+    return Problem(error.field, error.detail.removeprefix(error.field).lstrip(), error.cause)
+
+
+def _refused(field: str, expected: str, cause: str = "invalid") -> RefusedLineError:
+    return RefusedLineError([Problem(field, expected, cause)])
+
+
+def _kind(value: object) -> str:
+    """Say what a JSON value is, for people: the value itself where it is short."""
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"the text {value!r:.80}"
+        case _:
+            return str(value)[:80]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field {next(name for name in names if names.count(name) > 1)} is there twice")
+    return found
+
+
+def _constant(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
+_MODELS: dict[type, type[BaseModel]] = {kind: _form(kind) for kind in _KINDS.values()}
+_FIRST = ("source", "document", "rev", "reverses", "sku", "location", "quantity", "event_time")
+_ORDER = {
+    kind: sorted(fields(kind), key=lambda field: _FIRST.index(field.name) if field.name in _FIRST else len(_FIRST))
+    for kind in _KINDS.values()
+    if is_dataclass(kind)
+}
