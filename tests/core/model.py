@@ -83,8 +83,11 @@ class Judged:
     """The log after judgement."""
 
     verdicts: list[str] = field(default_factory=list)
-    in_force: dict[Key, Envelope | None] = field(default_factory=dict)
-    """By the key of the fact: its version in force, None where it never happened."""
+    in_force: dict[tuple[Key, int], Envelope | None] = field(default_factory=dict)
+    """By the key of the fact: its version in force, None where it never happened.
+
+    A key that the window forgot may be used again, for another fact: the number tells the facts of a key apart.
+    """
     policies: dict[Key, PolicyChanged] = field(default_factory=dict)
     channels: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By SKU: the channels that its accepted events name."""
@@ -100,73 +103,104 @@ class Judged:
 def judge(log: Iterable[Event], window: int) -> Judged:
     """Say what each event is worth, in log order."""
     j = Judged()
-    ranks: dict[Key, Rank] = {}
-    seen: dict[tuple[Key, int], tuple[object, ...]] = {}
+    known: dict[Key, list[Known]] = defaultdict(list)
     for event in log:
-        j.verdicts.append(_judge_one(j, ranks, seen, event, window))
+        j.verdicts.append(_judge_one(j, known, event, window))
     return j
+
+
+@dataclass
+class Known:
+    """What is known of one fact, or of one reversal's own paper."""
+
+    rank: Rank
+    content: tuple[object, ...]
+    last_time: int
+    """Greatest event time of any version seen: resends of it are not late before the window has passed it."""
 
 
 def _judge_one(
     j: Judged,
-    ranks: dict[Key, Rank],
-    seen: dict[tuple[Key, int], tuple[object, ...]],
+    known: dict[Key, list[Known]],
     event: Event,
     window: int,
 ) -> str:
     if isinstance(event, TimeTicked):
-        j.tick = event.event_time if j.tick is None else max(j.tick, event.event_time)
+        if j.tick is not None and event.event_time <= j.tick:
+            return "duplicate"
+        j.tick = event.event_time
         return "folded"
     if isinstance(event, PolicyChanged):
         return _judge_policy(j, event)
     if not isinstance(event, FACTS + REVERSALS):
         return "not_folded_yet"
     sku = event.sku
-    clock = j.clocks.get(sku)
-    if clock is not None and event.event_time < (clock if j.tick is None else min(clock, j.tick)) - window:
-        return "late"
     if j.tick is not None and event.event_time > j.tick + DAY:
         return "future"
+    clock = j.clocks.get(sku)
+    oldest = None if clock is None else (clock if j.tick is None else min(clock, j.tick)) - window
+    if oldest is not None and dated(event) < oldest:
+        return "late"
 
     own, content = key_of(event), business(event)
-    fact: Envelope | None
-    rank: Rank
     if isinstance(event, REVERSALS):
-        # A reversal is known by its own paper; what it does, it does to the event that it names.
-        if (own, 0) in seen:
-            return "duplicate" if seen[own, 0] == content else "conflict"
-        seen[own, 0] = content
-        target, rank = named_by(event.reverses, sku), (1, event.event_time, own)
+        # A reversal is known by its own paper; what it does, it does to the fact that it names.
+        mine = _current(known[own], oldest)
+        if mine is not None:
+            return "duplicate" if mine.content == content else "conflict"
+        known[own].append(Known((0, 0, ()), content, event.event_time))
+        target, content = named_by(event.reverses, sku), ()
+        rank: Rank = (1, event.event_time, own)
         fact = event.replacement if isinstance(event, Correction) else None
     else:
         target, rank, fact = own, (0, event.rev, ()), event
-        if ranks.get(target) == rank:
-            return "duplicate" if seen[own, event.rev] == content else "conflict"
-        if (target not in ranks) or ranks[target] < rank:
-            seen[own, event.rev] = content
+        before = _current(known[target], oldest)
+        if before is not None and before.rank == rank:
+            return "duplicate" if before.content == content else "conflict"
 
     j.clocks[sku] = max(j.clocks.get(sku, event.event_time), event.event_time)
     if event.channel:
         j.channels[sku].add(event.channel)
     if isinstance(event, Correction) and event.replacement is not None and event.replacement.channel:
         j.channels[sku].add(event.replacement.channel)
-    if target in ranks and ranks[target] > rank:
+    times = [event.event_time] + ([] if fact is None else [fact.event_time])
+    if (version := _current(known[target], oldest)) is None:
+        known[target].append(Known(rank, content, max(times)))
+    elif version.rank > rank:
+        version.last_time = max(version.last_time, event.event_time)
         return "superseded"
-    ranks[target] = rank
-    j.in_force[target] = fact
+    else:
+        version.rank, version.content, version.last_time = rank, content, max(version.last_time, *times)
+    j.in_force[target, len(known[target])] = fact
     return "folded"
+
+
+def _current(versions: list[Known], oldest: int | None) -> Known | None:
+    """What the window still remembers of a key."""
+    if not versions or (oldest is not None and versions[-1].last_time < oldest):
+        return None
+    return versions[-1]
+
+
+def dated(event: Envelope) -> int:
+    """The earliest time that the event speaks of."""
+    if isinstance(event, CountRecorded):
+        return min(event.event_time, count_time(event))
+    if isinstance(event, Correction) and event.replacement is not None:
+        return min(event.event_time, dated(event.replacement))
+    return event.event_time
 
 
 def _judge_policy(j: Judged, event: PolicyChanged) -> str:
     key = key_of(event)
     known = j.policies.get(key)
-    if known is not None and known.rev >= event.rev:
-        if known.rev > event.rev:
-            return "superseded"
+    if known is not None and known.rev == event.rev:
         return "duplicate" if business(known) == business(event) else "conflict"
-    j.policies[key] = event
     if event.channel:
         j.declared[event.sku].add(event.channel)
+    if known is not None and known.rev > event.rev:
+        return "superseded"
+    j.policies[key] = event
     return "folded"
 
 
@@ -441,14 +475,14 @@ def answer(log: Sequence[Event], window: int) -> Answer:
     """Derive everything from the log."""
     j = judge(log, window)
     whole = Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter())
-    skus = {key[-1] for key in j.in_force} | set(j.channels) | set(j.declared) - {""}
+    skus = {key[-1] for key in (*(key for key, _ in j.in_force), *j.policies)} - {""}
     for sku in sorted(skus):
         _answer_sku(j, sku, whole)
     return replace(whole, erp=Counter({k: v for k, v in whole.erp.items() if v}))
 
 
 def _answer_sku(j: Judged, sku: str, whole: Answer) -> None:
-    facts = [f for key, f in sorted(j.in_force.items()) if key[-1] == sku and f is not None]
+    facts = [f for (key, _), f in sorted(j.in_force.items(), key=lambda item: item[0]) if f and key[-1] == sku]
     counts, transfers = count_answers(facts), transfer_answers(facts)
     variances = [Move("COUNT_VAR", (c.location, c.bucket), c.diff) for c in counts]
     book = [m for f in facts for m in moves(f)] + variances

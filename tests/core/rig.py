@@ -1,0 +1,203 @@
+"""Fold a list of events over rows in a dict, and compare the outcome with the reference model."""
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from atp.book import BUCKETS, Evidence, Leg, Position, Risk, Row, Summary, Transfer
+from atp.effects import AvailabilityChanged, Effect, ErpLine, RiskChanged, VarianceChanged
+from atp.events import DAY, Event
+from atp.fold import Frame, Outcome, fold
+from tests.core.model import Answer, PositionAnswer
+
+FRAME = Frame(window=7 * DAY)
+NOTHING = PositionAnswer(0, 0, 0, 0, 0, 0, eligible=True)
+
+
+class DictRows:
+    """Rows of one partition in memory, in key order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self._keys: list[str] = []
+
+    def get(self, key: str) -> Row | None:
+        return self.rows.get(key)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, Row]]:
+        for at in range(bisect_left(self._keys, prefix), len(self._keys)):
+            key = self._keys[at]
+            if not key.startswith(prefix):
+                return
+            yield key, self.rows[key]
+
+    def apply(self, changes: dict[str, Row | None]) -> None:
+        for key, row in changes.items():
+            if row is None:
+                if self.rows.pop(key, None) is not None:
+                    del self._keys[bisect_left(self._keys, key)]
+            else:
+                if key not in self.rows:
+                    insort(self._keys, key)
+                self.rows[key] = row
+
+
+class Folded:
+    """What a partition comes to, event by event; every step checks the invariants."""
+
+    def __init__(self, events: Iterable[Event] = (), frame: Frame = FRAME) -> None:
+        self.frame = frame
+        self.rows = DictRows()
+        self.verdicts: list[str] = []
+        self.effects: list[Effect] = []
+        self.answers: dict[str, AvailabilityChanged] = {}
+        self.variances: dict[str, VarianceChanged] = {}
+        self.risks: dict[str, RiskChanged] = {}
+        self.erp: Counter[tuple[str, str, str]] = Counter()
+        self.postings: dict[str, ErpLine] = {}
+        for event in events:
+            self.send(event)
+
+    def send(self, event: Event) -> Outcome:
+        outcome = fold(self.rows, event, self.frame)
+        self.rows.apply(outcome.changes)
+        self.verdicts.append(outcome.verdict)
+        refuses = outcome.verdict in ("conflict", "late", "future", "invalid")
+        assert (outcome.refusal is not None) == refuses, outcome
+        for effect in outcome.effects:
+            self._take(effect)
+        self.check()
+        return outcome
+
+    def _take(self, effect: Effect) -> None:
+        self.effects.append(effect)
+        match effect:
+            case AvailabilityChanged():
+                assert effect.atp >= 0, effect
+                known = self.answers.get(effect.key)
+                assert effect.version == (known.version if known else 0) + 1, (known, effect)
+                assert effect.previous_atp == (known.atp if known else None), (known, effect)
+                self.answers[effect.key] = effect
+            case VarianceChanged():
+                before = self.variances.get(effect.id)
+                assert effect.diff == effect.observed - effect.expected, effect
+                assert (effect.status == "open") == (effect.diff != 0), effect
+                # A withdrawn count is forgotten; when a correction brings it back, it starts anew.
+                step = 0 if before is None or before.cause_hint == "withdrawn" else before.restatement + 1
+                assert effect.restatement == step, (before, effect)
+                self.variances[effect.id] = effect
+            case RiskChanged():
+                known_risk = self.risks.get(effect.id)
+                is_open = known_risk is not None and known_risk.transition != "closed"
+                assert is_open == (effect.transition != "opened"), (known_risk, effect)
+                self.risks[effect.id] = effect
+            case ErpLine():
+                assert sum(leg.quantity for leg in effect.legs) == 0, effect
+                assert effect.posting_key not in self.postings, effect
+                assert not effect.reverses or effect.reverses in self.postings, effect
+                self.postings[effect.posting_key] = effect
+                self.erp[effect.document_type, effect.sku, effect.location] += effect.quantity
+
+    # What the rows say ------------------------------------------------------------------------------------
+
+    def rows_of(self, prefix: str) -> Iterator[tuple[tuple[str, ...], Row]]:
+        for key, row in self.rows.scan(prefix):
+            yield tuple(key.split("|")[1:]), row
+
+    def positions(self) -> dict[tuple[str, str], Position]:
+        return {(key[0], key[1]): row for key, row in self.rows_of("p|") if isinstance(row, Position)}
+
+    def summaries(self) -> dict[str, Summary]:
+        return {key[0]: row for key, row in self.rows_of("s|") if isinstance(row, Summary)}
+
+    def transfers(self) -> dict[tuple[str, str, int], Transfer]:
+        rows = [(key, row) for key, row in self.rows_of("t|") if isinstance(row, Transfer)]
+        return {(sku, id_.replace("%7C", "|").replace("%25", "%"), int(line)): row for (sku, id_, line), row in rows}
+
+    def standing_risks(self) -> dict[tuple[str, str], int]:
+        """negative_stock by (SKU, location)."""
+        found = {}
+        for key, row in self.rows_of("r|"):
+            assert isinstance(row, Risk)
+            assert self.risks[row.id].transition != "closed"
+            if key[1] == "negative_stock":
+                found[key[0], key[2]] = row.quantity
+        return found
+
+    def legs(self, sku: str) -> list[Leg]:
+        return [leg for _, row in self.rows_of(f"e|{sku}|") if isinstance(row, Evidence) for leg in row.legs]
+
+    # Invariants, domain.md section 2 ----------------------------------------------------------------------
+
+    def check(self) -> None:
+        positions, transfers = self.positions(), self.transfers()
+        for sku, summary in self.summaries().items():
+            mine = {location: p for (of, location), p in positions.items() if of == sku}
+            on_hand = sum(p.on_hand for p in mine.values())
+            transit = sum(sum(t.shipped_to.values()) - t.received - t.lost for k, t in transfers.items() if k[0] == sku)
+            assert on_hand + transit + sum(summary.accounts.values()) == 0, (sku, summary.accounts, mine)  # I2
+            for state in summary.channels:
+                answer = self.answers.get(f"{state.channel}|{sku}")
+                assert (answer.version if answer else 0) == state.version, (state, answer)  # I6
+                assert answer is None or answer.atp == state.atp, (state, answer)
+        for (sku, location), p in positions.items():
+            node = self.answers.get(f"node|{sku}|{location}")
+            assert (node.version if node else 0) == p.version, (p, node)
+            assert node is None or node.atp == p.atp == shown(p).atp, (p, node)
+            # What the ERP was told adds up to what is there.
+            told = sum(units for (_, of, at), units in self.erp.items() if (of, at) == (sku, location))
+            assert told == p.on_hand, (told, p)
+
+
+def shown(p: Position) -> PositionAnswer:
+    """A row of state as the model states a position."""
+    buckets = {bucket: int(getattr(p, bucket)) for bucket in BUCKETS}
+    return PositionAnswer(**buckets, in_transit_in=p.in_transit_in, safety_stock=p.safety_stock, eligible=p.eligible)
+
+
+def differences(folded: Folded, model: Answer) -> list[str]:
+    """Everything in which the fold and the model differ, in words; the log ends with a tick."""
+    found: list[str] = []
+
+    def compare(what: str, mine: object, reference: object) -> None:
+        if mine != reference:
+            found.append(f"{what}: fold {mine}, model {reference}")
+
+    positions = {key: shown(p) for key, p in folded.positions().items()}
+    for key in sorted(positions.keys() | model.positions.keys()):
+        mine, reference = positions.get(key, NOTHING), model.positions.get(key, NOTHING)
+        if key not in positions or key not in model.positions:  # a row that holds nothing may be there or not
+            mine, reference = bare(mine), bare(reference)
+        compare(f"position {key}", mine, reference)
+    for sku, summary in folded.summaries().items():
+        accounts = {(sku, name): units for name, units in summary.accounts.items() if units}
+        compare(f"accounts of {sku}", accounts, {k: v for k, v in model.accounts.items() if k[0] == sku})
+    for transfer, t in model.transfers.items():
+        row = folded.transfers().get(transfer)
+        sums = (sum(row.shipped_to.values()), row.received, row.lost) if row else (0, 0, 0)
+        compare(f"transfer {transfer}", sums, (t.shipped, t.received, t.lost))
+        if row and t.shipped:
+            compare(f"destination of {transfer}", row.destination, t.destination)
+    standing = [v for v in folded.variances.values() if v.status == "open"]
+    compare(
+        "variances",
+        {
+            (v.kind, v.sku, v.location if v.kind == "COUNT" else "", v.document or v.transfer, v.expected, v.observed)
+            for v in standing
+        },
+        {(kind, sku, at, name.rsplit("|", 1)[0], e, o) for kind, sku, at, name, e, o in model.variances()},
+    )
+    compare("number of variances", len(standing), len(model.variances()))
+    shown_atp = {(a.sku, a.channel): a.atp for a in folded.answers.values() if a.channel}
+    compare("availability", shown_atp, model.availability)
+    compare("negative stock", folded.standing_risks(), model.risks)
+    compare("ERP totals", Counter({k: v for k, v in folded.erp.items() if v}), model.erp)
+    return found
+
+
+def bare(position: PositionAnswer) -> PositionAnswer:
+    """The position without the policies that hold for it."""
+    return PositionAnswer(
+        position.sellable, position.returned, position.quarantine, position.damaged, position.in_transit_in, 0,
+        eligible=True,
+    )  # fmt: skip

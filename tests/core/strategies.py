@@ -1,0 +1,227 @@
+"""Random lists of events for Hypothesis: few SKUs, places and hours, so that everything meets everything.
+
+`calm` lists hold no conflict and nothing late: their outcome must not depend on order or number. `wild` lists
+hold anything: their outcome must equal the model's in the order given.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from atp.events import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Correction,
+    CountRecorded,
+    Document,
+    Event,
+    EventRef,
+    Fact,
+    FinancialOnly,
+    GoodsReceived,
+    PickupConfirmed,
+    PolicyChanged,
+    PolicyFields,
+    Ref,
+    ReturnDispositioned,
+    ReturnReceived,
+    SaleRecorded,
+    SaleVoided,
+    ShipmentConfirmed,
+    ShipmentReversed,
+    StatusChanged,
+    StockAdjusted,
+    TimeTicked,
+    TransferLost,
+    TransferReceived,
+    TransferShipped,
+)
+
+EIGHT = 1_795_132_800 * 1_000_000 + 8 * HOUR
+"""2026-11-20 08:00 UTC."""
+SKUS = ("A", "B")
+PLACES = ("DC1", "S1", "S2")
+CHANNELS = ("", "", "store", "web")
+SOURCES = ("pos:1", "wms:1")
+BUCKETS = ("sellable", "returned", "quarantine", "damaged")
+REASONS = (None, "opening", "found", "lost", "damaged", "expired", "destroyed", "vendor_return")
+TRANSFERS = (Ref("X-1", 1), Ref("X-1", 2), Ref("X|2", 1))
+
+hours = st.integers(0, 8).map(lambda n: EIGHT + n * HOUR)
+"""Few distinct times, so that equal ones are common."""
+units = st.integers(1, 9)
+
+
+def stamp(event: Any, n: int) -> Any:
+    """Give a resend other transport fields."""
+    return replace(event, event_id=f"id-{n}", recorded_time=event.event_time + n * MINUTE, trace_id=f"t-{n}")
+
+
+@st.composite
+def facts(draw: st.DrawFn, document: Document, kind: type | None = None) -> Fact:
+    """One line of a document; a sequence number is a matter of the document, so that resends agree."""
+    kind = kind or draw(st.sampled_from(KINDS))
+    common: dict[str, Any] = {
+        "source": draw(st.sampled_from(SOURCES)) if kind is not SaleRecorded else "pos:1",
+        "document": document,
+        "event_time": draw(hours),
+        "sku": draw(st.sampled_from(SKUS)),
+        "location": draw(st.sampled_from(PLACES)),
+        "channel": draw(st.sampled_from(CHANNELS)),
+        "quantity": draw(units),
+        "source_seq": draw(st.none() | st.integers(1, 9)),
+    }
+    if kind is SaleRecorded or kind is ShipmentConfirmed or kind is PickupConfirmed:
+        common["order"] = draw(st.sampled_from((None, None, Ref("O-1", 1))))
+    elif kind is ReturnDispositioned:
+        common["disposition"] = draw(st.sampled_from((*BUCKETS[::2], "damaged", "vendor_return", "scrap")))
+    elif kind is GoodsReceived:
+        common["to_status"] = draw(st.sampled_from(("sellable", "sellable", "quarantine", "damaged")))
+    elif kind is TransferShipped:
+        common["to_location"] = draw(st.sampled_from([p for p in PLACES if p != common["location"]]))
+        common["transfer"] = draw(st.sampled_from((None, *TRANSFERS)))
+    elif kind is TransferReceived or kind is TransferLost:
+        common["transfer"] = draw(st.sampled_from((None, *TRANSFERS)))
+    elif kind is StockAdjusted:
+        common["quantity"] = draw(units) * draw(st.sampled_from((1, -1)))
+        common["reason"] = draw(st.sampled_from(REASONS))
+        common["status"] = draw(st.sampled_from(("sellable", "sellable", "damaged", "quarantine")))
+    elif kind is StatusChanged:
+        common["from_status"], common["to_status"] = draw(st.permutations(BUCKETS))[:2]
+    elif kind is CountRecorded:
+        common["quantity"] = draw(st.integers(0, 20))
+        common["as_of"] = draw(st.none() | hours)
+        common["scope"] = draw(st.sampled_from(("on_hand", "on_hand", *BUCKETS)))
+        common["through_seq"] = draw(
+            st.none() | st.dictionaries(st.sampled_from(SOURCES), st.integers(0, 9), max_size=2)
+        )
+    return kind(**common)  # type: ignore[no-any-return]
+
+
+KINDS = (
+    SaleRecorded, SaleRecorded, ShipmentConfirmed, PickupConfirmed, ReturnReceived, ReturnDispositioned,
+    GoodsReceived, GoodsReceived, TransferShipped, TransferReceived, TransferLost, StockAdjusted, StatusChanged,
+    CountRecorded, CountRecorded, CountRecorded, FinancialOnly,
+)  # fmt: skip
+
+
+@st.composite
+def revisions(draw: st.DrawFn, first: Fact, kinds: int = 2) -> list[Fact]:
+    """Later versions of a line: moved, restated, or taken back with quantity 0."""
+    found = []
+    for rev in draw(st.lists(st.integers(1, 4), unique=True, max_size=kinds)):
+        other = draw(facts(first.document, type(first)))
+        zero = draw(st.booleans()) and draw(st.booleans())
+        found.append(
+            replace(other, source=first.source, sku=first.sku, rev=rev, quantity=0 if zero else other.quantity)
+        )
+    return found
+
+
+@st.composite
+def reversals(draw: st.DrawFn, target: Fact, document: Document) -> Event:
+    """A void, a reversal or a correction of the target."""
+    named = EventRef(type(target).__name__, target.source, target.document)
+    common: dict[str, Any] = {
+        "source": draw(st.sampled_from(SOURCES)),
+        "document": document,
+        "event_time": draw(hours),
+        "sku": target.sku,
+        "reverses": named,
+    }
+    plain = draw(st.booleans())
+    if plain and isinstance(target, SaleRecorded):
+        return SaleVoided(**common)
+    if plain and isinstance(target, ShipmentConfirmed | PickupConfirmed | TransferShipped):
+        return ShipmentReversed(**common)
+    if draw(st.booleans()):
+        return Correction(**common)
+    other = draw(facts(target.document, type(target)))
+    return Correction(**common, replacement=replace(other, source=target.source, sku=target.sku))
+
+
+@st.composite
+def policies(draw: st.DrawFn, document: Document) -> PolicyChanged:
+    """A policy of any scope, with a few of its parameters."""
+    chosen = draw(st.sets(st.sampled_from(tuple(PARAMETERS)), min_size=1, max_size=3))
+    return PolicyChanged(
+        source="mdm",
+        document=document,
+        event_time=draw(hours | st.sampled_from((EIGHT - 30 * DAY, EIGHT + 30 * DAY))),
+        sku=draw(st.sampled_from(("", *SKUS))),
+        location=draw(st.sampled_from(("", *PLACES))),
+        channel=draw(st.sampled_from(("", "store", "web", "all"))),
+        policy=PolicyFields(**{name: draw(PARAMETERS[name]) for name in sorted(chosen)}),
+    )
+
+
+PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
+    "safety_stock": st.integers(0, 4),
+    "eligible": st.booleans(),
+    "buffer": st.integers(0, 4),
+    "share_percent": st.sampled_from((0, 29, 50, 100)),
+    "cap": st.integers(0, 8),
+    "locations": st.lists(st.sampled_from(PLACES), unique=True, max_size=3).map(tuple),
+    "low_at": st.integers(0, 3),
+}
+
+
+@st.composite
+def calm(draw: st.DrawFn, size: int = 14) -> list[Event]:
+    """A list without conflicts, all inside the window, ended by a tick: its order means nothing."""
+    events: list[Event] = []
+    lines: list[Fact] = []
+    for n in range(draw(st.integers(1, size))):
+        what = draw(st.integers(0, 9))
+        if what == 0:
+            policy = draw(policies(Document("policy", f"P-{n}", 1)))
+            events.append(policy)
+            if draw(st.booleans()):
+                events.append(replace(draw(policies(policy.document)), rev=1, sku=policy.sku))
+        elif what <= 2 and lines:
+            events.append(draw(reversals(draw(st.sampled_from(lines)), Document("paper", f"V-{n}", 1))))
+        else:
+            document = Document(*draw(st.sampled_from((("paper", f"D-{n}", 1), ("transfer", "X-1", n + 1)))))
+            line = draw(facts(document))
+            lines.append(line)
+            events += [line, *draw(revisions(line))]
+    return events
+
+
+def end(events: list[Event]) -> TimeTicked:
+    """The tick that ends a list: ten minutes after the greatest event time, policies apart."""
+    times = [e.event_time for e in events if not isinstance(e, PolicyChanged)]
+    return tick(max(times, default=EIGHT) + 10 * MINUTE)
+
+
+def tick(time: int) -> TimeTicked:
+    return TimeTicked(source="clock", document=Document("tick", str(time), 1), event_time=time)
+
+
+@st.composite
+def shuffled(draw: st.DrawFn, events: list[Event]) -> list[Event]:
+    """The same events in another order, each one to three times, resends with other transport ids."""
+    copies = [stamp(e, n) for e in events for n in range(draw(st.integers(1, 3)))]
+    return list(draw(st.permutations(copies)))
+
+
+@st.composite
+def wild(draw: st.DrawFn, size: int = 14) -> list[Event]:
+    """Anything in any order: conflicts, late and future events, ticks, voids of voids' targets."""
+    events = list(draw(st.permutations(draw(calm(size)))))
+    for _ in range(draw(st.integers(0, 5))):
+        what, at = draw(st.integers(0, 3)), draw(st.integers(0, len(events)))
+        if what == 0:
+            events.insert(at, tick(draw(hours) + draw(st.sampled_from((0, -3 * DAY, DAY, 8 * DAY)))))
+        elif events and not isinstance(chosen := draw(st.sampled_from(events)), TimeTicked | PolicyChanged):
+            days = draw(st.sampled_from((-9, -7, -1, 1, 2, 8)))
+            if what == 1:
+                chosen = replace(chosen, quantity=chosen.quantity + 1)
+            elif what == 2:
+                # Far away it is another paper: what numbers used again mean is a test of its own.
+                paper = chosen.document._replace(id=f"far {days}") if abs(days) > 2 else chosen.document
+                chosen = replace(chosen, document=paper, event_time=chosen.event_time + days * DAY)
+            events.insert(at, chosen)
+    return events
