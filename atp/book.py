@@ -238,6 +238,8 @@ class Evidence:
     digest: bytes
     """Of the business fields of the version in force."""
     event_time: int
+    last_time: int
+    """Greatest event time of any version seen: the key is remembered for a window after it."""
     source: str
     source_seq: int | None
     location: str

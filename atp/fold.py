@@ -50,6 +50,7 @@ from atp.events import (
     Event,
     Fact,
     PolicyChanged,
+    PolicyFields,
     Reversal,
     SaleVoided,
     ShipmentReversed,
@@ -135,7 +136,7 @@ def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) ->
         return _refuse("invalid", f"a {type(event).__name__} names the SKU that it is about")
     row = rows.get(summary_key(sku))
     summary = row if isinstance(row, Summary) else NOTHING_YET
-    oldest = (min(summary.clock, tick) if tick is not None else summary.clock) - frame.window
+    oldest = _oldest(summary.clock, tick, frame)
     if tick is not None and event.event_time > tick + DAY:
         return _refuse("future", f"dated {_text(event.event_time)}, over a day after the last tick {_text(tick)}")
     if (dated := _dated(event)) < oldest:
@@ -154,18 +155,20 @@ def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) ->
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
     now = max(summary.clock, event.event_time)
     policies = _Policies(draft, summary, now)
-    ledger = Ledger(draft, sku, now, frame.window, policies)
+    ledger = Ledger(draft, sku, now, oldest, policies)
     if isinstance(event, REVERSALS):
         verdict = _reverse(draft, ledger, event, key, mine, oldest)
     elif verdict == "new":
         after = _version(event, rank, mine)
-        ledger.replace(key, known, after, _count(event, key, rank), event.reason or "")
+        ledger.replace(key, known, _remember(after, known, event), _count(event, key, rank), event.reason or "")
+    elif known is not None and event.event_time > known.last_time:
+        draft.put(evidence_key(sku, key), _remember(known, known, event))
 
     # Answer and publish.
     channel = event.replacement.channel if isinstance(event, Correction) and event.replacement else event.channel
     summary = _settle(draft, ledger, summary, now, channel or event.channel, policies)
     if now - summary.swept > frame.window:
-        summary = _sweep(draft, sku, summary, now, frame.window)
+        summary = _sweep(draft, sku, summary, now, _oldest(now, tick, frame))
     draft.put(summary_key(sku), summary)
     return Outcome(
         verdict="superseded" if verdict == "superseded" else "folded",
@@ -184,6 +187,7 @@ def _reverse(
         rank=rank_of(event),
         digest=mine,
         event_time=event.event_time,
+        last_time=event.event_time,
         source=event.source,
         source_seq=None,
         location=event.location,
@@ -195,10 +199,12 @@ def _reverse(
     known = _evidence(draft, sku, target, oldest)
     rank = reversal_rank(event, key)
     if known is not None and known.rank >= rank:
+        if event.event_time > known.last_time:
+            draft.put(evidence_key(sku, target), _remember(known, known, event))
         return "superseded"
     replacement = event.replacement if isinstance(event, Correction) else None
     if replacement is not None:
-        after = _version(replacement, rank, b"")
+        after = _remember(_version(replacement, rank, b""), known, event)
         ledger.replace(target, known, after, _count(replacement, target, rank), event.reason or "correction")
         return "new"
     # Nothing happened: the version in force has no legs, and stands at the time of what it takes back.
@@ -207,14 +213,21 @@ def _reverse(
         rank=rank,
         digest=b"",
         event_time=known.event_time if known else event.event_time,
+        last_time=event.event_time,
         source=known.source if known else event.reverses.source,
         source_seq=known.source_seq if known else None,
         location=known.location if known else event.location,
         legs=(),
         count_at="",
     )
-    ledger.replace(target, known, after, None, "")
+    ledger.replace(target, known, _remember(after, known, event), None, "")
     return "new"
+
+
+def _remember(version: Evidence, known: Evidence | None, event: Fact | Reversal) -> Evidence:
+    """Keep the key as long as a resend of any of its versions, this event included, could still be folded."""
+    last = max(version.last_time, event.event_time, known.last_time if known else event.event_time)
+    return version if last == version.last_time else replace(version, last_time=last)
 
 
 def _version(event: Fact, rank: str, mine: bytes) -> Evidence:
@@ -223,6 +236,7 @@ def _version(event: Fact, rank: str, mine: bytes) -> Evidence:
         rank=rank,
         digest=mine,
         event_time=event.event_time,
+        last_time=event.event_time,
         source=event.source,
         source_seq=event.source_seq,
         location=event.location,
@@ -364,10 +378,14 @@ def _policy(rows: Rows, event: PolicyChanged, frame: Frame, tick: int | None) ->
         if known.key == key and known.rev >= event.rev:
             if known == entry:
                 return Outcome(verdict="duplicate", changes={}, effects=())
-            if known.rev > event.rev:
-                return Outcome(verdict="superseded", changes={}, effects=())
-            return _refuse("conflict", f"{key} is known in revision {event.rev} with other fields; the first stands")
-    kept = tuple(sorted((*(e for e in entries if e.key != key), entry), key=lambda e: (e.effective, e.key)))
+            if known.rev == event.rev:
+                return _refuse(
+                    "conflict", f"{key} is known in revision {event.rev} with other fields; the first stands"
+                )
+    superseded = any(known.key == key and known.rev > event.rev for known in entries)
+    kept = _kept(entries, entry, superseded=superseded)
+    if kept == entries:
+        return Outcome(verdict="superseded", changes={}, effects=())
     if sku:
         with_entry = replace(summary, policies=kept)
         now = tick if tick is not None else summary.clock
@@ -379,7 +397,23 @@ def _policy(rows: Rows, event: PolicyChanged, frame: Frame, tick: int | None) ->
         if tick is None or event.event_time > tick:
             draft.put(timer_key(-(-event.event_time // MINUTE), ""), Timer())
         _reassess_all(draft, tick)
-    return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
+    verdict: Verdict = "superseded" if superseded else "folded"
+    return Outcome(verdict=verdict, changes=draft.changes, effects=tuple(draft.effects))
+
+
+def _kept(entries: tuple[PolicyEntry, ...], entry: PolicyEntry, *, superseded: bool) -> tuple[PolicyEntry, ...]:
+    """Put a version of a policy among the entries, unless a later one is there already.
+
+    A channel exists once any version of a policy declared it, in whichever order the versions came: the one
+    that is out of force leaves an entry that declares its channel and says nothing of it.
+    """
+    kept = [e for e in entries if superseded or e.key != entry.key]
+    kept += [] if superseded else [entry]
+    for gone in [entry] if superseded else [e for e in entries if e.key == entry.key]:
+        if gone.channel and gone.channel not in declared(kept):
+            name = f"{gone.key}|{gone.channel}"
+            kept.append(replace(gone, key=name, effective=0, location="", policy=PolicyFields()))
+    return tuple(sorted(kept, key=lambda e: (e.effective, e.key)))
 
 
 class _Policies:
@@ -528,11 +562,10 @@ def _look_later(draft: Draft, sku: str, summary: Summary, time: int) -> Summary:
     return replace(summary, look_at=minute)
 
 
-def _sweep(draft: Draft, sku: str, summary: Summary, now: int, window: int) -> Summary:
+def _sweep(draft: Draft, sku: str, summary: Summary, now: int, oldest: int) -> Summary:
     """Forget evidence and closed transfers that the window has passed."""
-    oldest = now - window
     for key, row in list(draft.scan(evidence_key(sku, ""))):
-        if isinstance(row, Evidence) and row.event_time < oldest:
+        if isinstance(row, Evidence) and row.last_time < oldest:
             draft.put(key, None)
     for key, row in list(draft.scan(transfer_key(sku, ""))):
         if isinstance(row, Transfer) and row.open == 0 and row.last_time < oldest:
@@ -543,10 +576,15 @@ def _sweep(draft: Draft, sku: str, summary: Summary, now: int, window: int) -> S
 # Refusals -------------------------------------------------------------------------------------------------
 
 
+def _oldest(clock: int, tick: int | None, frame: Frame) -> int:
+    """The begin of the window: behind the SKU's clock, which is at most the last tick."""
+    return (clock if tick is None else min(clock, tick)) - frame.window
+
+
 def _evidence(rows: Rows | Draft, sku: str, key: str, oldest: int) -> Evidence | None:
     """What is known of a key inside the window: older evidence may still lie there, and counts as forgotten."""
     row = rows.get(evidence_key(sku, key))
-    return row if isinstance(row, Evidence) and row.event_time >= oldest else None
+    return row if isinstance(row, Evidence) and row.last_time >= oldest else None
 
 
 def _dated(event: Fact | Reversal) -> int:

@@ -79,12 +79,16 @@ class Moves:
 class Ledger:
     """The positions and transfers of one SKU, while one event is folded."""
 
-    def __init__(self, draft: Draft, sku: str, clock: int, window: int, policies: "NodePolicies") -> None:
-        """`clock` is the SKU's clock after the event; `policies` are asked about new positions."""
+    def __init__(self, draft: Draft, sku: str, clock: int, oldest: int, policies: "NodePolicies") -> None:
+        """`clock` is the SKU's clock after the event, `oldest` the begin of the window before it.
+
+        What was admitted is thus inside the window that its counts are worked out for. `policies` are asked
+        about new positions.
+        """
         self.draft = draft
         self.sku = sku
         self.clock = clock
-        self.oldest = clock - window
+        self.oldest = oldest
         self.policies = policies
         self.exposures: list[tuple[str, int]] = []
         """(location, units exposed more than before)."""
@@ -110,8 +114,9 @@ class Ledger:
         self.accounts, self.taken = moves.accounts, moves.taken
 
         in_transit = self._settle_transfers(moves, after.event_time)
-        recounted = {place for e in (before, after) if e is not None and (place := e.count_at)}
-        for location in {**moves.vectors, **in_transit, **dict.fromkeys(sorted(recounted))}:
+        # A count that moves is withdrawn at its old place before it opens at the new: one id, told in this order.
+        recounted = dict.fromkeys(place for e in (before, after) if e is not None and (place := e.count_at))
+        for location in {**moves.vectors, **in_transit, **recounted}:
             self._settle(
                 location,
                 moves.vectors.get(location, EMPTY),

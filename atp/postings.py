@@ -27,22 +27,27 @@ def business_date(event_time: int) -> str:
     return _day(event_time // DAY)
 
 
-def posting_key(event_key: str, version: str, part: str) -> str:
-    return sha256(f"{event_key}\x1f{version}\x1f{part}".encode("utf-8", "surrogatepass")).hexdigest()
+def posting_key(event_key: str, version: str, time: int, part: str) -> str:
+    """Name a line by the event, its version in force and its part.
+
+    The version's time is in it for sources that use a document's number again once the window has forgotten
+    it: that is another movement, which the ERP must not take for a resend.
+    """
+    return sha256(f"{event_key}\x1f{version}\x1f{time}\x1f{part}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def post(draft: Draft, sku: str, event_key: str, evidence: Evidence, reason: str) -> None:
     """Add the lines of a version that is put in force."""
     for number, leg in enumerate(evidence.legs):
-        key = posting_key(event_key, evidence.rank, str(number))
+        key = posting_key(event_key, evidence.rank, evidence.event_time, str(number))
         draft.effects.append(_line(sku, event_key, evidence, leg, key, "", reason))
 
 
 def take_back(draft: Draft, sku: str, event_key: str, evidence: Evidence) -> None:
     """Add the lines that reverse a version that is no longer in force, at that version's time."""
     for number, leg in enumerate(evidence.legs):
-        original = posting_key(event_key, evidence.rank, str(number))
-        key = posting_key(event_key, evidence.rank, f"{number} reversed")
+        original = posting_key(event_key, evidence.rank, evidence.event_time, str(number))
+        key = posting_key(event_key, evidence.rank, evidence.event_time, f"{number} reversed")
         opposite = Leg(source=leg.target, target=leg.source, quantity=leg.quantity)
         draft.effects.append(
             _line(sku, event_key, evidence, opposite, key, original, "reversal", document_type(evidence.type, leg))
@@ -55,7 +60,7 @@ def post_variance(
     """Add the line of a count's variance, or of what a restatement changes in it, dated as the count."""
     draft.effects.append(
         ErpLine(
-            posting_key=posting_key(event_key, rank, f"variance {step}"),
+            posting_key=posting_key(event_key, rank, as_of, f"variance {step}"),
             document_type="COUNT",
             sku=sku,
             location=location,

@@ -68,6 +68,8 @@ def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock:
     if now == after.variance:
         return after
     restatement = after.restatement + 1 if after.restatement or after.variance else 0
+    # While nothing stands, what has not come is on its way: no more than what came was expected so far.
+    expected = shipped if now else after.received
     draft.effects.append(
         VarianceChanged(
             id=variance_id("TRANSFER", sku, line),
@@ -76,9 +78,9 @@ def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock:
             location=after.destination,
             document="",
             transfer=line.rsplit("|", 1)[0].replace("%7C", "|").replace("%25", "%"),
-            expected=shipped,
+            expected=expected,
             observed=after.received,
-            diff=after.received - shipped,
+            diff=after.received - expected,
             basis="shipped",
             as_of=clock,
             status="open" if now else "closed",
