@@ -1,7 +1,8 @@
 """Write the locks, with hashes and without addresses: `make lock` (with `--upgrade` for newer versions).
 
-`requirements.lock` is the environment of development and of a worker; `ops/bench/requirements.lock` is the
-benchmark's own, since Quix Streams asks for other versions of the same clients.
+`requirements.lock` is the environment of development; `ops/docker/requirements.lock` is what a worker's image
+needs of it; `ops/bench/requirements.lock` is the benchmark's own, since Quix Streams asks for other versions of
+the same clients.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = {
     "requirements.lock": ("dev", "build"),
+    "ops/docker/requirements.lock": ("build",),
     "ops/bench/requirements.lock": ("bench", "build"),
 }
 # A lock says which files are right, not where they lie: that is for the settings of whoever installs.
