@@ -110,6 +110,9 @@ class _Told:
         )
         if manifest["duplicates"]:
             typer.echo(f"  {manifest['duplicates']} lines were in the topic twice and are in the batch once", err=True)
+        for record in manifest["foreign"]:
+            where = f"partition {record['partition']} offset {record['offset']}"
+            typer.echo(f"  {manifest['topic']} {where} is no posting line; find out who else writes there", err=True)
 
     def finish(self, out: Path) -> None:
         if not self._as_json:

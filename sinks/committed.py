@@ -46,6 +46,8 @@ class CommittedReader:
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
                 "fetch.queue.backoff.ms": 5,
+                # An end is only told by an answer, and for an answer without records the broker takes this long.
+                "fetch.wait.max.ms": 50,
                 "queued.min.messages": 200_000,
                 "fetch.message.max.bytes": 4_194_304,
             },

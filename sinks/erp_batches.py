@@ -11,13 +11,12 @@ cut. There is no other state: offsets come from the folder. Source: docs/domain.
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import Message
 from pydantic import BaseModel, ConfigDict, Field
 
 from atp.effects import ErpLine
-from atp.errors import FatalError
+from atp.errors import FatalError, PoisonError
 from avro_schemas import codec
 from sinks.committed import AWAY_S, CommittedReader, topic_id
 from sinks.durable import locked
@@ -206,10 +205,10 @@ def _posted(message: Message) -> Posted:
     partition, offset, value = message.partition(), message.offset(), message.value()
     assert partition is not None
     assert offset is not None
-    line: Any = codec.decode(value) if isinstance(value, bytes) else None
-    if not isinstance(line, ErpLine):
-        raise FatalError(
-            f"{message.topic()} partition {partition} offset {offset} is no posting line; somebody else writes to the "
-            "topic. Find out who, then name another folder with --out to start behind it"
-        )
-    return Posted(partition, offset, message.timestamp()[1], line)
+    try:
+        line = codec.decode(value) if isinstance(value, bytes) else None
+    except PoisonError:
+        line = None
+    # Only workers may write here. One foreign record shall not keep an ERP from all the lines behind it, so the
+    # manifest names it and the batch goes on.
+    return Posted(partition, offset, message.timestamp()[1], line if isinstance(line, ErpLine) else None)

@@ -44,7 +44,8 @@ class Posted(NamedTuple):
     offset: int
     timestamp_ms: int
     """The broker's time of the record."""
-    line: ErpLine
+    line: ErpLine | None
+    """None for a record that is no posting line: somebody else wrote it."""
 
 
 class Span(NamedTuple):
@@ -110,8 +111,12 @@ def build(cut: Cut, lines: Sequence[Posted], previous: Previous, *, form: Format
     seen: dict[str, ErpLine] = {}
     by_type: Counter[str] = Counter()
     rows = []
+    foreign = []
     for posted in sorted(lines, key=lambda one: one[:2]):
         line = posted.line
+        if line is None:
+            foreign.append({"partition": posted.partition, "offset": posted.offset})
+            continue
         known = seen.setdefault(line.posting_key, line)
         if known is not line:
             if known != line:
@@ -123,7 +128,7 @@ def build(cut: Cut, lines: Sequence[Posted], previous: Previous, *, form: Format
         group = (line.location, line.business_date, line.document_type, line.reason, counter_account(line))
         number = numbers.setdefault(group, len(numbers) + 1)
         by_type[line.document_type] += line.quantity
-        rows.append(_row(posted, f"{cut.batch_id:06d}-{number:04d}"))
+        rows.append(_row(posted, line, f"{cut.batch_id:06d}-{number:04d}"))
     data = _ndjson(rows) if form == "ndjson" else _csv(rows)
     latest = max((posted.timestamp_ms for posted in lines), default=None)
     manifest = {
@@ -138,7 +143,8 @@ def build(cut: Cut, lines: Sequence[Posted], previous: Previous, *, form: Format
         "digest": sha256(data).hexdigest(),
         "lines": len(rows),
         "docs": len(numbers),
-        "duplicates": len(lines) - len(rows),
+        "duplicates": len(lines) - len(rows) - len(foreign),
+        "foreign": foreign,
         "quantity_by_type": dict(sorted(by_type.items())),
         "absolute_quantity": sum(abs(row["quantity"]) for row in rows),
         "created_at": previous.created_at if latest is None else instant(latest * 1000),
@@ -170,8 +176,7 @@ def read_rows(data: bytes, form: Format) -> list[dict[str, Any]]:
     ]
 
 
-def _row(posted: Posted, document: str) -> dict[str, Any]:
-    line = posted.line
+def _row(posted: Posted, line: ErpLine, document: str) -> dict[str, Any]:
     return {
         "posting_key": line.posting_key,
         "document": document,
