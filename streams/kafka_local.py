@@ -90,6 +90,8 @@ class LocalKafka:
 
     def missing(self) -> str | None:
         """Say what this machine lacks to run a broker, None if nothing."""
+        if not OPS.exists():
+            return f"no {OPS}, which says what to run: a local broker starts from a checkout"
         if _java() is None:
             return f"no Java {JAVA} or newer (looked at JAVA_HOME and PATH)"
         if not self.has_jars() and shutil.which("mvn") is None:
