@@ -13,10 +13,12 @@ from atp.errors import AtpError
 from cli.availability import availability
 from cli.down import down
 from cli.erp_batches import erp_batches
+from cli.publish import publish
 from cli.snapshot import snapshot
 from cli.status import status
 from cli.topics import topics
 from cli.up import up
+from cli.worker import worker
 
 FATAL = 3
 
@@ -24,9 +26,11 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
 )
 app.command()(up)
+app.command()(worker)
 app.command()(down)
 app.command()(status)
 app.command()(topics)
+app.command()(publish)
 app.command()(availability)
 app.command("erp-batches")(erp_batches)
 app.command()(snapshot)

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """A partition's task commits at most this often."""
     batch_max: int = Field(default=5_000, ge=1)
     """Records a transaction folds at most."""
+    units: Path | None = None
+    """A file of units at the edge, `{"sku or *": {"case": 12}}`; unset: base units only."""
     http_host: str = "127.0.0.1"
     """Where a worker serves queries and metrics."""
     http_port: int = Field(default=0, ge=0, le=65_535)
