@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from atp.errors import FatalError
-from streams import broker, kafka_compose, kafka_local
+from streams import broker, kafka_local
 from streams.kafka_local import LocalKafka
 from streams.settings import Settings
 from tests.conftest import JARS
@@ -77,10 +77,9 @@ def test_a_wrong_setting_is_named_without_a_traceback(settings: Settings) -> Non
     assert "Traceback" not in shown.stderr
 
 
-@pytest.mark.broker
-@pytest.mark.skipif(kafka_compose.engine_answers(), reason="a Docker engine answers: `up` takes that")
 def test_up_status_down_and_up_again_keep_the_topics(settings: Settings, brokers: str) -> None:
-    del brokers  # It has resolved the jars, or skipped.
+    if (lacking := LocalKafka.at(settings.home, JARS).missing()) is not None:
+        pytest.skip(f"the broker is {brokers}, and a local one cannot run: {lacking}")
     port = kafka_local.free_port()
     first = broker.up_local(settings, libs=JARS, port=port)
     try:
