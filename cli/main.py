@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from atp.errors import AtpError
 from cli.availability import availability
+from cli.dead_letters import dead_letters
 from cli.down import down
 from cli.erp_batches import erp_batches
 from cli.publish import publish
+from cli.show import show
 from cli.snapshot import snapshot
 from cli.status import status
 from cli.topics import topics
@@ -31,9 +33,11 @@ app.command()(down)
 app.command()(status)
 app.command()(topics)
 app.command()(publish)
+app.command()(show)
 app.command()(availability)
 app.command("erp-batches")(erp_batches)
 app.command()(snapshot)
+app.command("dead-letters")(dead_letters)
 
 
 def main() -> None:

@@ -2,23 +2,18 @@
 
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.progress import bar
-from sinks.cut import MarkerFormat
 from sinks.snapshot import Progress, SnapshotSettings, take_snapshot
 from streams.broker import resolve_brokers
-from streams.checkpoint import MARKER_KEY, decode_marker
+from streams.reader import MARKER
 from streams.settings import Settings
 from streams.topics_admin import topic_name
 from topologies.topics import CHANGELOG
-
-MARKER = MarkerFormat(MARKER_KEY, lambda value: asdict(decode_marker(value)))
-"""How the workers of the inventory topology mark where they stand."""
 
 
 def snapshot(

@@ -12,10 +12,10 @@ import pytest
 
 from atp.book import ChannelState, Count, Risk, Row, Summary, Transfer
 from atp.errors import FatalError
-from cli.snapshot import MARKER
 from sinks import snapshot
 from sinks.snapshot import Progress, SnapshotSettings, TooSlowError, take_snapshot, verify_files
 from streams.checkpoint import encode_marker
+from streams.reader import MARKER
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics, topic_name
 from tests.sinks.rig import NOON, Sender, marker, position

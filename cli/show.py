@@ -1,0 +1,156 @@
+"""`atp show`: a SKU's positions, what may be promised of it, and why."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.progress import bar
+from streams.answer import Answer
+from streams.reader import look_up
+from streams.settings import Settings
+
+SHOWN_EVENTS = 8
+BUCKETS = ("returned", "quarantine", "damaged")
+COLUMNS = ("location", "on_hand", "sellable", *BUCKETS, "in_transit_in", "safety_stock", "atp_raw", "atp")
+
+
+def show(
+    sku: Annotated[str, typer.Argument(help="The SKU.")],
+    location: Annotated[str, typer.Option(help="One location only.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show a SKU's positions, its ATP per location and channel, and why: buckets, policies, last events, open risks.
+
+    Asks the worker that owns the SKU; with no worker running, reads the SKU's partition of the changelog. Exits 1
+    where the SKU, or the location of it, is unknown.
+
+    Examples:
+
+        atp show 85123A
+
+        atp show A --location S1
+
+        atp show A --json
+    """
+    with bar("reading the changelog") as progress:
+        found = look_up(Settings(), sku, progress)
+    places = [one["location"] for one in found["positions"]]
+    if location:
+        found["positions"] = [one for one in found["positions"] if one["location"] == location]
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    if not found["known"]:
+        _refuse(
+            f"nothing is known of SKU {sku} ({_source(found)}). See which there are: atp availability --channel all"
+        )
+    if location and location not in places:
+        known = f"it is known at: {', '.join(places)}" if places else "no location holds any"
+        _refuse(f"SKU {sku} was never at {location}; {known}. See all of it: atp show {sku}")
+    if not as_json:
+        _print(found)
+
+
+def _refuse(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+def _print(found: Answer) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False)
+
+    say(f"{found['sku']}, events heard up to {found['as_of'] or 'none'} ({_source(found)})\n")
+    table = Table(*(name.replace("_", " ") for name in COLUMNS), box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one in found["positions"]:
+        table.add_row(*(str(one[name]) for name in COLUMNS))
+    console.print(table)
+    for one in found["positions"]:
+        say(f"\n{one['location']}: {explain_position(one)}")
+        for event in one["last_events"][:SHOWN_EVENTS]:
+            say(f"  {event['event_time']}  {event['type']:<20} {_moved(event):<28} {paper(event['key'])}")
+        for count in one["counts"]:
+            say(
+                f"  counted {count['quantity']} {count['scope']} at {count['as_of']} ({count['document']}): "
+                f"expected {count['expected']}, variance {count['variance']:+d}"
+            )
+    if found["availability"]:
+        say("\nchannels")
+        for one in found["availability"]:
+            say(f"  {one['channel']}: {explain_channel(one)}")
+    _section(say, "open risks", [_risk(one) for one in found["risks"]])
+    _section(say, "transfers on the way", [_transfer(one) for one in found["transfers"] if one["open"]])
+    _section(say, "policies", [_policy(one) for one in found["policies"]])
+
+
+def _section(say: Any, title: str, lines: list[str]) -> None:  # noqa: ANN401
+    if lines:
+        say(f"\n{title}")
+        for text in lines:
+            say(f"  {text}")
+
+
+def explain_position(one: Answer) -> str:
+    """Say how a position's ATP comes about."""
+    words = [f"{one['sellable']} sellable"]
+    words += [f"- {-one[bucket]} owed by {bucket}" for bucket in BUCKETS if one[bucket] < 0]
+    if one["safety_stock"]:
+        words.append(f"- {one['safety_stock']} safety stock")
+    total = f"{' '.join(words)} = {one['atp_raw']}"
+    if not one["eligible"]:
+        return f"{total}; not eligible by policy, ATP 0"
+    return f"{total}; ATP {one['atp']}" if one["atp_raw"] >= 0 else f"{total}, below zero; ATP 0"
+
+
+def explain_channel(one: Answer) -> str:
+    """Say how a channel's ATP comes about."""
+    where = "every location" if one["locations"] is None else ", ".join(one["locations"]) or "no location"
+    if one["excluded"]:
+        where += f" except {', '.join(one['excluded'])}"
+    words = [f"pool {one['pool']} of {where}"]
+    if one["share_percent"] != 100:
+        words.append(f"{one['share_percent']} % of it")
+    if one["buffer"]:
+        words.append(f"less buffer {one['buffer']}")
+    if one["cap"] is not None:
+        words.append(f"at most {one['cap']}")
+    return f"ATP {one['atp']} {one['status']}: {', '.join(words)}"
+
+
+def paper(key: str) -> str:
+    """Read a business key: the paper and line of the event, and its source."""
+    words = [word.replace("%7C", "|").replace("%25", "%") for word in key.split("|")]
+    if len(words) < 4:
+        return key
+    return f"{words[1]} {words[2]} line {words[3]} of {words[0]}"
+
+
+def _moved(event: Answer) -> str:
+    return f"on hand {event['on_hand']:+d}, sellable {event['sellable']:+d}"
+
+
+def _risk(one: Answer) -> str:
+    return f"{one['severity']} {one['kind']} at {one['scope']}: {one['quantity']}, since {one['opened_at']}"
+
+
+def _transfer(one: Answer) -> str:
+    return f"{one['transfer'].replace('|', ' line ')} to {one['destination']}: {one['open']} of {one['shipped']}"
+
+
+def _policy(one: Answer) -> str:
+    scope = [f"{name} {one[name]}" for name in ("sku", "location", "channel") if one[name]]
+    terms = ", ".join(f"{name} {json.dumps(value)}" for name, value in one["policy"].items())
+    return f"{', '.join(scope) or 'everything'} from {one['effective']}: {terms}"
+
+
+def _source(found: Answer) -> str:
+    at = f"partition {found['partition']}, ledger up to offset {found['position']}"
+    if found["source"] == "worker":
+        return f"asked the worker at {found['worker']}, {at}"
+    return f"no worker answers here; read from the changelog, {at}"
