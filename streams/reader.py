@@ -92,7 +92,7 @@ def read_changelog(settings: Settings, sku: str, progress: Progress) -> Answer:
             progress(done, high - low)
 
         exact = (f"s|{sku}".encode(),)
-        begins = tuple(f"{kind}|{sku}|".encode() for kind in "ptr") + (b"g|",)
+        begins = (*(f"{kind}|{sku}|".encode() for kind in "ptr"), b"g|")
         cut = read_cut(reader, partition, high, MARKER, advance, lambda key: key.startswith(begins) or key in exact)
     finally:
         reader.close()
