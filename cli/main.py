@@ -14,12 +14,14 @@ from cli.availability import availability
 from cli.dead_letters import dead_letters
 from cli.down import down
 from cli.erp_batches import erp_batches
+from cli.import_ import import_app
 from cli.publish import publish
 from cli.show import show
 from cli.snapshot import snapshot
 from cli.status import status
 from cli.topics import topics
 from cli.up import up
+from cli.verify import verify
 from cli.worker import worker
 
 FATAL = 3
@@ -33,7 +35,9 @@ app.command()(down)
 app.command()(status)
 app.command()(topics)
 app.command()(publish)
+app.add_typer(import_app, name="import")
 app.command()(show)
+app.command()(verify)
 app.command()(availability)
 app.command("erp-batches")(erp_batches)
 app.command()(snapshot)

@@ -28,9 +28,8 @@ SELECT t.part, t.off, t.sku, t.type, t.event_time, t.channel, t.tick, t.key, t.m
     -- The earliest time that it speaks of, by which it may be late.
     least(t.event_time, CASE WHEN t.type = 'CountRecorded' THEN t.as_of END,
         r.event_time, CASE WHEN r.type = 'CountRecorded' THEN r.as_of END) AS dated,
-    -- The time at which it stands once it is in force, and whether it leaves nothing of what it names.
+    -- The time at which it stands once it is in force.
     coalesce(r.event_time, t.event_time) AS stands_at,
-    reversal AND r.off IS NULL AS void,
     -- Everything that is business: not who carried it when, under which number.
     hash(t.type, t.event_time, t.location, t.channel, t.quantity, t.order_id, t.order_line, t.reason,
         t.disposition, t.status, t.from_status, t.to_status, t.to_location, t.transfer_id, t.transfer_line,

@@ -10,8 +10,8 @@
 -- and judged again until nothing changes: the n-th record of a SKU is judged right after n rounds at the
 -- latest, after two or three in practice.
 --
--- An event that the window has passed is forgotten: what then names it begins a new `life` of its key and
--- takes nothing back. Policies are never forgotten.
+-- A key is forgotten once the window has passed the latest of its versions: what then comes under it, or names
+-- it, begins a new `life` of the key and takes nothing back. Policies are never forgotten.
 
 CREATE OR REPLACE TEMP TABLE timely AS
 WITH clocked AS (
@@ -29,33 +29,50 @@ SELECT * EXCLUDE (heard),
     type <> 'PolicyChanged' AND tick IS NOT NULL AND event_time > tick + 86400000000 AS future
 FROM clocked;
 
--- A reversal is known by its own paper first.
+-- A reversal is known by its own paper first: only the first one inside the window acts.
 CREATE OR REPLACE TEMP TABLE papers AS
-SELECT part, off,
-    row_number() OVER same = 1 AS first,
-    business = first_value(business) OVER same AS says_the_same
-FROM timely
-WHERE reversal AND NOT late AND NOT future
-WINDOW same AS (PARTITION BY part, key ORDER BY off);
+WITH RECURSIVE mine AS (
+    SELECT part, key, off, business, event_time, oldest,
+        row_number() OVER (PARTITION BY part, key ORDER BY off) AS nth
+    FROM timely
+    WHERE reversal AND NOT late AND NOT future
+),
+walk AS (
+    SELECT part, key, nth, off, 'counts' AS verdict, business AS in_business, event_time AS in_time
+    FROM mine WHERE nth = 1
+    UNION ALL
+    SELECT part, key, nth, off, verdict,
+        if(verdict = 'counts', business, in_business), if(verdict = 'counts', event_time, in_time)
+    FROM (
+        SELECT m.*, w.in_business, w.in_time,
+            CASE
+                WHEN w.in_time < m.oldest THEN 'counts'
+                WHEN m.business = w.in_business THEN 'duplicate'
+                ELSE 'conflict'
+            END AS verdict
+        FROM walk w JOIN mine m ON m.part = w.part AND m.key = w.key AND m.nth = w.nth + 1
+    )
+)
+SELECT part, off, verdict FROM walk;
 
 CREATE OR REPLACE TEMP TABLE contest AS
-SELECT part, chain, off, rank, business, stands_at, void, type = 'PolicyChanged' AS lasting, oldest,
+SELECT part, chain, off, rank, business, greatest(event_time, stands_at) AS last_time, oldest,
+    type = 'PolicyChanged' AS lasting,
     row_number() OVER (PARTITION BY part, chain ORDER BY off) AS nth,
     count(*) OVER (PARTITION BY part, chain) AS versions
 FROM timely t LEFT JOIN papers p USING (part, off)
-WHERE NOT late AND NOT future AND coalesce(p.first, true);
+WHERE NOT late AND NOT future AND coalesce(p.verdict, 'counts') = 'counts';
 
 CREATE OR REPLACE TEMP TABLE judged AS
 WITH RECURSIVE walk AS (
     SELECT part, chain, nth, off, 'counts' AS verdict, 1 AS life,
-        rank AS in_rank, business AS in_business, stands_at AS in_time
+        rank AS in_rank, business AS in_business, last_time AS in_time
     FROM contest WHERE nth = 1 AND versions > 1
     UNION ALL
     SELECT part, chain, nth, off, verdict, life + (NOT known)::INT,
         if(verdict = 'counts', rank, in_rank),
         if(verdict = 'counts', business, in_business),
-        -- What takes an event back stands at the time of what it takes back.
-        if(verdict = 'counts' AND NOT (void AND known), stands_at, in_time)
+        if(verdict IN ('counts', 'superseded'), greatest(last_time, if(known, in_time, last_time)), in_time)
     FROM (
         SELECT *,
             CASE
@@ -75,7 +92,7 @@ SELECT part, off,
     CASE
         WHEN t.late THEN 'late'
         WHEN t.future THEN 'future'
-        WHEN NOT p.first THEN if(p.says_the_same, 'duplicate', 'conflict')
+        WHEN p.verdict <> 'counts' THEN p.verdict
         ELSE coalesce(w.verdict, 'counts')
     END AS verdict,
     coalesce(w.life, 1) AS life

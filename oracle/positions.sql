@@ -20,7 +20,8 @@ GROUP BY ALL;
 -- All with a difference. A transfer's stands once units are lost or too many came.
 CREATE OR REPLACE TABLE variances AS
 SELECT 'COUNT' AS kind, sku, location, document, '' AS transfer, expected, quantity AS observed, diff
-FROM counted WHERE diff <> 0
+-- A key that was forgotten and came again is one variance: the latter.
+FROM (FROM counted QUALIFY off = max(off) OVER (PARTITION BY sku, key)) WHERE diff <> 0
 UNION ALL
 SELECT 'TRANSFER', sku, '', '', transfer, shipped, received, received - shipped
 FROM transits WHERE (lost > 0 OR received > shipped) AND received <> shipped;

@@ -31,6 +31,7 @@ ARROW = {
     "BOOLEAN": pa.bool_(),
     "VARCHAR": pa.string(),
     "VARCHAR[]": pa.list_(pa.string()),
+    "BIGINT[]": pa.list_(pa.int64()),
     "BLOB": pa.binary(),
 }
 
@@ -144,9 +145,8 @@ def rows_of(db: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, obj
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> Row:
-    row = db.execute(query).fetchone()
-    assert row is not None  # an aggregate always has a row
-    return row
+    (row,) = db.execute(query).fetchall()
+    return tuple(row)
 
 
 def _run(db: duckdb.DuckDBPyConnection, *names: str) -> None:

@@ -1,0 +1,64 @@
+"""Where the pipeline and the judge differ, with both figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure that is not what it should be."""
+
+    what: str
+    key: str
+    expected: str
+    """The judge's."""
+    found: str
+    """The pipeline's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was compared and how many figures differ."""
+
+    events: int
+    positions: int
+    keys: int
+    """Keys of availability, nodes and channels."""
+    erp_lines: int
+    erp_totals: int
+    variances: int
+    refused: int
+    """Records that are refused, each with its dead letter."""
+    verdicts: dict[str, int]
+    """Records of the ledger by what they are worth."""
+    differences: int
+
+
+def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
+    """Fill the table `differences` and sum up."""
+    db.execute(files("oracle").joinpath("compare.sql").read_text("utf-8"))
+    return Comparison(
+        events=_count(db, "FROM ledger WHERE type <> 'TimeTicked'"),
+        positions=_count(db, "FROM nodes"),
+        keys=_count(db, "FROM nodes") + _count(db, "FROM channels"),
+        erp_lines=_count(db, "FROM posted"),
+        erp_totals=_count(db, "FROM erp_totals"),
+        variances=_count(db, "FROM variances"),
+        refused=_count(db, "FROM facts WHERE verdict IN ('late', 'future', 'conflict', 'malformed')"),
+        verdicts=dict(db.execute("SELECT verdict, count(*) FROM facts GROUP BY ALL ORDER BY ALL").fetchall()),
+        differences=_count(db, "FROM differences"),
+    )
+
+
+def differences(db: duckdb.DuckDBPyConnection, at_most: int) -> Iterator[Difference]:
+    """Yield the first differences."""
+    for row in db.execute("FROM differences ORDER BY ALL LIMIT ?", [at_most]).fetchall():
+        yield Difference(*row)
+
+
+def _count(db: duckdb.DuckDBPyConnection, what: str) -> int:
+    ((number,),) = db.execute(f"SELECT count(*) {what}").fetchall()
+    return int(number)

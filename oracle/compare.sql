@@ -1,0 +1,112 @@
+-- Where the pipeline's answers differ from the judge's. In: what `dump` and `recompute` filled.
+-- Out: differences (what, key, expected, found): the judge's figures, and the pipeline's.
+
+CREATE OR REPLACE TEMP MACRO figures(sellable, returned, quarantine, damaged, in_transit_in) AS
+    format('sellable {}, returned {}, quarantine {}, damaged {}, in_transit_in {}',
+        sellable, returned, quarantine, damaged, in_transit_in);
+
+CREATE OR REPLACE TABLE differences (what VARCHAR, key VARCHAR, expected VARCHAR, found VARCHAR);
+
+-- Tables. A row of zeros and no row are the same.
+INSERT INTO differences
+WITH both_sides AS (
+    SELECT sku, location,
+        figures(coalesce(n.sellable, 0), coalesce(n.returned, 0), coalesce(n.quarantine, 0),
+            coalesce(n.damaged, 0), coalesce(n.in_transit_in, 0)) AS expected,
+        figures(coalesce(h.sellable, 0), coalesce(h.returned, 0), coalesce(h.quarantine, 0),
+            coalesce(h.damaged, 0), coalesce(h.in_transit_in, 0)) AS found
+    FROM nodes n FULL JOIN held h USING (sku, location)
+)
+SELECT 'position', sku || ' at ' || location, expected, found FROM both_sides WHERE expected <> found;
+
+INSERT INTO differences
+SELECT 'terms of a position', sku || ' at ' || location,
+    format('safety_stock {}, eligible {}, atp {}', n.safety_stock, n.eligible, n.atp),
+    format('safety_stock {}, eligible {}, atp {}', h.safety_stock, h.eligible, h.atp)
+FROM nodes n JOIN held h USING (sku, location)
+WHERE (n.safety_stock, n.eligible, n.atp) <> (h.safety_stock, h.eligible, h.atp);
+
+INSERT INTO differences
+SELECT 'channel in the table', channel || '|' || sku, format('atp {}', c.atp), format('atp {}', h.atp)
+FROM channels c FULL JOIN held_channels h USING (sku, channel)
+WHERE coalesce(c.atp, 0) <> coalesce(h.atp, 0);
+
+-- Last availability per key.
+INSERT INTO differences
+WITH answers AS (
+    SELECT channel || '|' || sku AS key, atp FROM channels
+    UNION ALL
+    SELECT 'node|' || sku || '|' || location, atp FROM nodes
+)
+SELECT 'availability', key, format('atp {}', a.atp), format('atp {}', p.atp)
+FROM answers a FULL JOIN published p USING (key)
+WHERE coalesce(a.atp, 0) <> coalesce(p.atp, 0);
+
+-- A channel that sells a SKU must have been told of it, be it 0; so must whoever asks for a node.
+INSERT INTO differences
+SELECT 'availability', c.channel || '|' || c.sku, format('atp {}', c.atp), 'nothing published'
+FROM channels c ANTI JOIN published p ON p.key = c.channel || '|' || c.sku
+WHERE c.atp = 0 AND c.sku IN (SELECT sku FROM nodes);
+
+-- ERP lines.
+CREATE OR REPLACE TABLE posted_once AS
+SELECT DISTINCT ON (posting_key) * FROM posted;
+
+INSERT INTO differences
+SELECT 'ERP total', concat_ws(' ', document_type, sku, 'at', location), coalesce(t.quantity, 0)::VARCHAR,
+    coalesce(p.quantity, 0)::VARCHAR
+FROM erp_totals t FULL JOIN (
+    SELECT document_type, sku, location, sum(quantity)::BIGINT AS quantity FROM posted_once GROUP BY ALL
+) p USING (document_type, sku, location)
+WHERE coalesce(t.quantity, 0) <> coalesce(p.quantity, 0);
+
+INSERT INTO differences
+WITH legs AS (
+    SELECT sku, unnest(accounts) AS account, unnest(units) AS units FROM posted_once
+),
+told AS (
+    SELECT sku, account, sum(units)::BIGINT AS units FROM legs
+    WHERE contains(account, '|') AND NOT starts_with(account, 'transit|') GROUP BY ALL
+),
+due AS (
+    UNPIVOT (SELECT sku, location, sellable, returned, quarantine, damaged FROM stock)
+    ON sellable, returned, quarantine, damaged INTO NAME bucket VALUE units
+)
+SELECT 'ERP account', sku || ' in ' || account, coalesce(d.units, 0)::VARCHAR, coalesce(t.units, 0)::VARCHAR
+FROM (SELECT sku, bucket || '|' || location AS account, units FROM due) d FULL JOIN told t USING (sku, account)
+WHERE coalesce(d.units, 0) <> coalesce(t.units, 0);
+
+INSERT INTO differences
+SELECT 'ERP line out of balance', posting_key, 'legs that add up to 0', 'legs that add up to ' || list_sum(units)
+FROM posted WHERE list_sum(units) <> 0;
+
+INSERT INTO differences
+SELECT 'posting key with several contents', posting_key, '1', count(DISTINCT content)::VARCHAR
+FROM posted GROUP BY posting_key HAVING count(DISTINCT content) > 1;
+
+-- Variances that stand.
+INSERT INTO differences
+SELECT 'variance', concat_ws(' ', kind, sku, location, document, transfer),
+    coalesce(format('expected {}, observed {}', v.expected, v.observed), 'none'),
+    coalesce(format('expected {}, observed {}', t.expected, t.observed), 'none')
+FROM variances v FULL JOIN (
+    -- A transfer's variance is compared without the place.
+    SELECT * REPLACE (if(kind = 'TRANSFER', '', location) AS location) FROM told WHERE status = 'open'
+) t USING (kind, sku, location, document, transfer, expected, observed)
+WHERE v.diff IS NULL OR t.status IS NULL;
+
+-- Dead letters: exactly the records that the judge refuses. What is not folded yet is judged by nobody.
+INSERT INTO differences
+WITH refused AS (
+    SELECT part, off, verdict FROM facts WHERE verdict IN ('late', 'future', 'conflict', 'malformed')
+),
+lettered AS (
+    SELECT DISTINCT part, off, CASE
+        WHEN cause IN ('late', 'future', 'conflict', 'fold_error') THEN cause ELSE 'malformed' END AS verdict
+    FROM letters l JOIN (SELECT part, off FROM ledger) e USING (part, off)
+    WHERE EXISTS (FROM facts f WHERE f.part = l.part AND f.off = l.off)
+)
+SELECT 'dead letter', format('partition {} offset {}', part, off), coalesce(r.verdict, 'none'),
+    coalesce(l.verdict, 'none')
+FROM refused r FULL JOIN lettered l USING (part, off)
+WHERE coalesce(r.verdict, '') <> coalesce(l.verdict, '');

@@ -1,0 +1,132 @@
+"""Records of topics as tables: what the pipeline holds, published, posted and refused."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from zlib import crc32
+
+import duckdb
+
+from oracle.recompute import Ledger, Table
+from oracle.wire import Reader, UnreadableError, partition_of
+
+MARKER = b"!marker"
+"""Key of the changelog's record that says which position of the ledger the rows have come to."""
+
+RECORD_MAX = 1_000_000
+"""Bytes of a record of the ledger at most."""
+
+HELD = {
+    "sku": "VARCHAR", "location": "VARCHAR", "sellable": "BIGINT", "returned": "BIGINT", "quarantine": "BIGINT",
+    "damaged": "BIGINT", "in_transit_in": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "atp": "BIGINT",
+}  # fmt: skip
+HELD_CHANNELS = {"sku": "VARCHAR", "channel": "VARCHAR", "atp": "BIGINT"}
+PUBLISHED = {"key": "VARCHAR", "atp": "BIGINT"}
+POSTED = {
+    "posting_key": "VARCHAR", "document_type": "VARCHAR", "sku": "VARCHAR", "location": "VARCHAR",
+    "quantity": "BIGINT", "accounts": "VARCHAR[]", "units": "BIGINT[]", "content": "BIGINT",
+}  # fmt: skip
+TOLD = {
+    "kind": "VARCHAR", "sku": "VARCHAR", "location": "VARCHAR", "document": "VARCHAR", "transfer": "VARCHAR",
+    "expected": "BIGINT", "observed": "BIGINT", "status": "VARCHAR",
+}  # fmt: skip
+LETTERS = {"part": "INTEGER", "off": "BIGINT", "cause": "VARCHAR"}
+
+UNREADABLE: Mapping[str, Any] = {"source": "", "document": {"type": "", "id": "", "line": 0}, "event_time": 0}
+
+Pairs = Iterable[tuple[bytes | None, bytes | None]]
+"""Keys and values, each partition in its order."""
+
+
+def add_ledger_record(
+    ledger: Ledger, reader: Reader, part: int, off: int, key: bytes | None, value: bytes | None, partitions: int
+) -> None:
+    """Add a record of the ledger; one that cannot be read or lies where it does not belong is malformed."""
+    try:
+        kind, event = reader.read_event(value)
+        sku = event["sku"].encode()
+        misplaced = bool(sku) and (key != sku or partition_of(sku, partitions) != part)
+        ledger.add(part, off, kind, event, malformed=misplaced or len(value or b"") > RECORD_MAX)
+    except (UnreadableError, KeyError, TypeError, UnicodeError):
+        ledger.add(part, off, "", UNREADABLE, malformed=True)
+
+
+def fill_rows(
+    db: duckdb.DuckDBPyConnection, records: Iterable[tuple[int, bytes | None, bytes | None]], reader: Reader
+) -> dict[int, int]:
+    """Keep the latest row of each position and summary; return each partition's position in the ledger."""
+    rows: dict[bytes, bytes | None] = {}
+    positions: dict[int, int] = {}
+    for part, key, value in records:
+        if key is None:
+            continue
+        if key == MARKER:
+            positions[part] = json.loads(value or b"")["position"]
+        elif key.startswith((b"p|", b"s|")):
+            rows[key] = value
+    held, channels = Table(db, "held", HELD), Table(db, "held_channels", HELD_CHANNELS)
+    for key, value in rows.items():
+        if value is None:
+            continue
+        _, row = reader.read(value)
+        kind, sku, *rest = key.decode().split("|")
+        if kind == "p":
+            held.add((sku, rest[0], *(row[name] for name in list(HELD)[2:])))
+        else:
+            for one in row["channels"]:
+                channels.add((sku, one["channel"], one["atp"]))
+    held.flush()
+    channels.flush()
+    return positions
+
+
+def fill_availability(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
+    """Keep the last answer of each key."""
+    latest = dict(records)
+    table = Table(db, "published", PUBLISHED)
+    for key, value in latest.items():
+        if key is not None and value is not None:
+            _, answer = reader.read(value)
+            table.add((key.decode(), answer["atp"]))
+    table.flush()
+
+
+def fill_erp_lines(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
+    """Keep every posting line."""
+    table = Table(db, "posted", POSTED)
+    for _, value in records:
+        _, line = reader.read(value)
+        legs = line["legs"]
+        table.add(
+            (
+                line["posting_key"],
+                line["document_type"],
+                line["sku"],
+                line["location"],
+                line["quantity"],
+                [leg["account"] for leg in legs],
+                [leg["quantity"] for leg in legs],
+                crc32(value or b""),
+            )
+        )
+    table.flush()
+
+
+def fill_variances(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
+    """Keep each variance as it was last restated."""
+    latest = dict(records)
+    table = Table(db, "told", TOLD)
+    for value in latest.values():
+        _, variance = reader.read(value)
+        table.add(tuple(variance[name] for name in TOLD))
+    table.flush()
+
+
+def fill_dead_letters(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
+    """Keep where the refused records of the ledger lie, and why they were refused."""
+    table = Table(db, "letters", LETTERS)
+    for _, value in records:
+        _, letter = reader.read(value)
+        if letter["topic"].endswith("stock-events"):  # what intake refused never came to the ledger
+            table.add((letter["partition"], letter["offset"], letter["cause"]))
+    table.flush()

@@ -1,0 +1,129 @@
+"""Topics read once, committed records only, up to a cut at which they agree with one another."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+Ends = Mapping[int, int]
+"""By partition: the offset behind the last record that counts."""
+
+NOWHERE: Ends = {}
+ASK_S = 15.0
+READ_AT_ONCE = 10_000
+STILL_S = 0.2
+"""A commit reaches all topics of its transaction within milliseconds; nothing may move for so long."""
+
+
+class MissingTopicError(Exception):
+    """A topic is not there."""
+
+
+class MovingError(Exception):
+    """No moment was found in which no transaction ended."""
+
+
+class Topics:
+    """The topics of one broker, as a reader outside of any group sees them."""
+
+    def __init__(self, brokers: str, prefix: str) -> None:
+        """`prefix` is that of every topic's name on the brokers."""
+        self._brokers = brokers
+        self._prefix = prefix
+        self._admin = AdminClient({"bootstrap.servers": brokers})
+
+    def partitions(self, topic: str) -> int:
+        """Return the number of partitions. Raises MissingTopicError, KafkaException."""
+        name = self._prefix + topic
+        found = self._admin.list_topics(timeout=ASK_S).topics.get(name)
+        if found is None or found.error is not None:
+            raise MissingTopicError(name)
+        return len(found.partitions)
+
+    def ends(self, *topics: str) -> dict[str, Ends]:
+        """Return the ends of what is committed."""
+        wanted = {
+            TopicPartition(self._prefix + topic, part): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            for topic in topics
+            for part in range(self.partitions(topic))
+        }
+        isolation = IsolationLevel.READ_COMMITTED
+        found = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=ASK_S)
+        result: dict[str, dict[int, int]] = {topic: {} for topic in topics}
+        for place, future in found.items():
+            result[place.topic.removeprefix(self._prefix)][place.partition] = future.result().offset
+        return dict(result)
+
+    def cut(self, first: str, others: Sequence[str], patience_s: float) -> dict[str, Ends]:
+        """Return ends of all topics that show the same transactions, partition by partition.
+
+        Every transaction of a partition writes to `first`. Raises MovingError after `patience_s`.
+        """
+        chosen: dict[str, dict[int, int]] = {topic: {} for topic in (first, *others)}
+        deadline = time.monotonic() + patience_s
+        before = self.ends(first)[first]
+        while True:
+            time.sleep(STILL_S)
+            seen = self.ends(*others)
+            time.sleep(STILL_S)
+            after = self.ends(first)[first]
+            for part in after.keys() - chosen[first].keys():
+                if before[part] == after[part]:
+                    chosen[first][part] = after[part]
+                    for topic in others:
+                        chosen[topic][part] = seen[topic][part]
+            if len(chosen[first]) == len(after):
+                return dict(chosen)
+            if time.monotonic() > deadline:
+                raise MovingError(f"{len(after) - len(chosen[first])} of {len(after)} partitions of {first}")
+            before = after
+
+    def read(
+        self, topic: str, ends: Ends, progress: Callable[[int], None], starts: Ends = NOWHERE
+    ) -> Iterator[Message]:
+        """Yield the committed records from `starts`, else from the first, to below `ends`.
+
+        Each partition comes in its order. `progress` is told of each batch.
+        """
+        waiting = {part: end for part, end in ends.items() if end > starts.get(part, 0)}
+        name = self._prefix + topic
+        with _consumer(self._brokers) as consumer:
+            consumer.assign([TopicPartition(name, part, starts.get(part, 0)) for part in waiting])
+            while waiting:
+                batch = consumer.consume(READ_AT_ONCE, ASK_S)
+                if not batch:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"nothing came of {name}"))  # noqa: SLF001
+                for message in batch:
+                    part, off, error = message.partition(), message.offset(), message.error()
+                    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                        raise KafkaException(error)
+                    if part is None or off is None or part not in waiting:
+                        continue
+                    if error is None and off < waiting[part]:
+                        yield message
+                    if error is not None or off >= waiting[part] - 1:
+                        del waiting[part]
+                progress(len(batch))
+
+
+@contextmanager
+def _consumer(brokers: str) -> Iterator[Consumer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "atp-verify",  # asked for by the client, joined by nobody: partitions are assigned by hand
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.queue.backoff.ms": 5,
+            "queued.max.messages.kbytes": 65536,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
