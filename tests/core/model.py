@@ -420,15 +420,13 @@ class Answer:
     erp: Counter[tuple[str, str, str]]
     """By (document type, SKU, location): what postings add to on hand; only what is not 0."""
 
-    def variances(self) -> set[tuple[str, str, str, str, int, int]]:
+    def variances(self) -> list[tuple[str, str, str, str, int, int]]:
         """All that stand: (kind, SKU, location or "", document or transfer, expected, observed)."""
-        counted = {("COUNT", c.sku, c.location, c.document, c.expected, c.observed) for c in self.counts if c.diff}
-        lines = {
-            ("TRANSFER", sku, "", f"{id_}|{line}", t.shipped, t.received)
-            for (sku, id_, line), t in self.transfers.items()
-            if t.stands
-        }
-        return counted | lines
+        found = [("COUNT", c.sku, c.location, c.document, c.expected, c.observed) for c in self.counts if c.diff]
+        for (sku, id_, _), t in self.transfers.items():
+            if t.stands:
+                found.append(("TRANSFER", sku, "", id_, t.shipped, t.received))
+        return sorted(found)
 
 
 ERP_TYPES = {
