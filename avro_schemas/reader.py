@@ -68,9 +68,10 @@ def _read(data: bytes, theirs: Schema, mine: Schema | None) -> Any:
     stream.seek(BODY)
     try:
         found = schemaless_reader(stream, theirs, mine)
-    except EOFError as error:
-        raise UndecodableError("truncated", f"the body ends within a field ({len(data)} bytes in all)") from error
     except Exception as error:  # The reader raises whatever its own code runs into.
+        if isinstance(error, EOFError) or stream.tell() == len(data):
+            detail = f"the body ends within a field ({len(data)} bytes in all)"
+            raise UndecodableError("truncated", detail) from error
         raise UndecodableError("invalid", f"the body does not fit its schema: {error!r}"[:300]) from error
     if stream.tell() != len(data):
         raise UndecodableError("trailing_bytes", f"{len(data) - stream.tell()} bytes are left after the last field")
