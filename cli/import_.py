@@ -26,7 +26,10 @@ TELL_EVERY = 5_000
 WRONG = 2
 
 import_app = typer.Typer(
-    no_args_is_help=True, help="Import other people's data as events.", rich_markup_mode="markdown"
+    add_completion=False,
+    no_args_is_help=True,
+    help="Import other people's data as events.",
+    rich_markup_mode="markdown",
 )
 
 

@@ -5,43 +5,66 @@ go on, and the message says what to do.
 """
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from atp.errors import AtpError
-from cli.availability import availability
-from cli.dead_letters import dead_letters
-from cli.down import down
-from cli.erp_batches import erp_batches
-from cli.import_ import import_app
-from cli.publish import publish
-from cli.show import show
-from cli.snapshot import snapshot
-from cli.status import status
-from cli.topics import topics
-from cli.up import up
-from cli.verify import verify
-from cli.worker import worker
 
 FATAL = 3
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
-)
-app.command()(up)
-app.command()(worker)
-app.command()(down)
-app.command()(status)
-app.command()(topics)
-app.command()(publish)
-app.add_typer(import_app, name="import")
-app.command()(show)
-app.command()(verify)
-app.command()(availability)
-app.command("erp-batches")(erp_batches)
-app.command()(snapshot)
-app.command("dead-letters")(dead_letters)
+COMMANDS = {
+    "up": "cli.up:up",
+    "down": "cli.down:down",
+    "status": "cli.status:status",
+    "topics": "cli.topics:topics",
+    "worker": "cli.worker:worker",
+    "publish": "cli.publish:publish",
+    "import": "cli.import_:import_app",
+    "show": "cli.show:show",
+    "availability": "cli.availability:availability",
+    "erp-batches": "cli.erp_batches:erp_batches",
+    "snapshot": "cli.snapshot:snapshot",
+    "dead-letters": "cli.dead_letters:dead_letters",
+    "verify": "cli.verify:verify",
+}
+"""Where each command is. Only the one that is called is imported: a worker needs no SQL engine."""
+
+
+class Commands(TyperGroup):
+    """The commands, imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as the library calls it
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as the library calls it
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        found = getattr(import_module(module), name)
+        if not isinstance(found, typer.Typer):
+            one = typer.Typer(**OPTIONS)
+            one.command(cmd_name)(found)
+            found = one
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
+OPTIONS: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": "markdown",
+    "pretty_exceptions_enable": False,
+}
+app = typer.Typer(cls=Commands, no_args_is_help=True, **OPTIONS)
+
+
+@app.callback()
+def about() -> None:
+    """Continuous available-to-promise: what every channel can still promise, at every moment."""
 
 
 def main() -> None:
