@@ -1,0 +1,126 @@
+"""What the outputs have said so far: the demo knows nothing that a subscriber could not know."""
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from atp.effects import AvailabilityChanged, DeadLetter, Effect, ErpLine, RiskChanged, VarianceChanged
+from sinks.channel import AvailabilityView
+
+AGES_S = 5.0
+"""The ages of the last seconds are those shown live."""
+TRACED = 10
+"""One event in so many is timed."""
+TRACES_MAX = 50_000
+RECENT = 6
+"""Lines of news that are remembered."""
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value below which `share` of the values lie; 0.0 of none."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+@dataclass(slots=True)
+class Age:
+    """How long an event's answer took: from handing the event over to reading the answer."""
+
+    read_at: float
+    """`time.monotonic()`."""
+    seconds: float
+
+
+@dataclass(slots=True)
+class Scene:
+    """Fold of the outputs, for the screen and the summary."""
+
+    view: AvailabilityView = field(default_factory=AvailabilityView)
+    channels: set[str] = field(default_factory=set)
+    answers: int = 0
+    """Records of `availability`."""
+    risks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind, transition) -> how often."""
+    highs: set[str] = field(default_factory=set)
+    """Risks that were HIGH or CRITICAL at some time."""
+    open: dict[str, RiskChanged] = field(default_factory=dict)
+    oversold: set[tuple[str, str]] = field(default_factory=set)
+    """(sku, location) below zero at some time."""
+    news: deque[RiskChanged | VarianceChanged] = field(default_factory=lambda: deque(maxlen=RECENT))
+    variances: dict[str, VarianceChanged] = field(default_factory=dict)
+    dead: Counter[str] = field(default_factory=Counter)
+    erp: Counter[str] = field(default_factory=Counter)
+    """Units by document type."""
+    lines: int = 0
+    clock: int = 0
+    """Greatest tick that an answer has heard."""
+    ages: deque[Age] = field(default_factory=deque)
+    last_answer: dict[int, float] = field(default_factory=dict)
+    """When each partition last answered, `time.monotonic()`."""
+    sent: dict[str, float] = field(default_factory=dict)
+    """Business keys of timed events -> when they were handed over."""
+
+    def trace(self, key: str) -> None:
+        """Time the event of this key."""
+        if len(self.sent) < TRACES_MAX:
+            self.sent[key] = time.monotonic()
+
+    def take(self, effect: Effect | DeadLetter, partition: int) -> None:
+        """Take in one record of an output."""
+        match effect:
+            case AvailabilityChanged():
+                self._answer(effect, partition)
+            case RiskChanged():
+                self._risk(effect)
+            case VarianceChanged():
+                self.variances[effect.id] = effect
+                if effect.diff or effect.restatement:
+                    self.news.append(effect)
+            case ErpLine():
+                self.lines += 1
+                self.erp[effect.document_type] += effect.quantity
+            case DeadLetter():
+                self.dead[effect.cause] += 1
+
+    def recent(self) -> list[float]:
+        """Return the ages of the last seconds."""
+        since = time.monotonic() - AGES_S
+        found = []
+        for age in reversed(self.ages):
+            if age.read_at < since:
+                break
+            found.append(age.seconds)
+        return found
+
+    def tightest(self, channels: tuple[str, ...], most: int) -> list[str]:
+        """Return the SKUs of which the channels may promise least, those that dropped last first."""
+        left: dict[str, int] = {}
+        dropped: dict[str, int] = {}
+        for answer in self.view:
+            if answer.channel in channels:
+                left[answer.sku] = min(left.get(answer.sku, answer.atp), answer.atp)
+                dropped[answer.sku] = max(dropped.get(answer.sku, 0), answer.as_of)
+        return sorted(left, key=lambda sku: (left[sku], -dropped[sku], sku))[:most]
+
+    def _answer(self, answer: AvailabilityChanged, partition: int) -> None:
+        now = time.monotonic()
+        self.answers += 1
+        self.last_answer[partition] = now
+        if answer.channel:
+            self.view.apply(answer)
+            self.channels.add(answer.channel)
+        self.clock = max(self.clock, answer.computed_at or 0)
+        if (sent := self.sent.pop(answer.cause.key, None)) is not None:
+            self.ages.append(Age(now, now - sent))
+
+    def _risk(self, risk: RiskChanged) -> None:
+        self.risks[risk.kind, risk.transition] += 1
+        if risk.severity != "MEDIUM":
+            self.highs.add(risk.id)
+        if risk.kind == "negative_stock":
+            self.oversold.add((risk.sku, risk.scope))
+        if risk.transition == "closed":
+            self.open.pop(risk.id, None)
+        else:
+            self.open[risk.id] = risk
+        if risk.transition in ("opened", "closed", "escalated"):
+            self.news.append(risk)
