@@ -29,9 +29,9 @@ def channel_raw(pool: int, terms: ChannelTerms) -> int:
     return pool * terms.share_percent // 100 - terms.buffer
 
 
-def channel_atp(pool: int, terms: ChannelTerms) -> int:
+def capped(raw: int, terms: ChannelTerms) -> int:
     """Units that a channel may promise, in [0, cap]."""
-    atp = max(0, channel_raw(pool, terms))
+    atp = max(0, raw)
     return atp if terms.cap is None else min(terms.cap, atp)
 
 

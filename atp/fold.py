@@ -279,14 +279,14 @@ def _settle(draft: Draft, ledger: Ledger, summary: Summary, now: int, channel: s
     answered = []
     for state in channels:
         terms = state.terms
-        change = sum(units for place, units in ledger.exposures if terms is None or terms.serves(place))
-        if not change and state.version:
+        pool = state.pool
+        for place, units in ledger.exposures:
+            if terms is None or terms.serves(place):
+                pool += units
+        if pool != state.pool or not state.version:
+            answered.append(settle_channel(draft, sku, state, terms, pool, now))
+        else:
             answered.append(state)
-            continue
-        moved = ChannelState(
-            channel=state.channel, terms=terms, pool=state.pool + change, atp=state.atp, version=state.version
-        )
-        answered.append(settle_channel(draft, sku, state if state.version else None, moved, now))
     minutes, hours = summary.minutes, summary.hours
     for event_time, units in ledger.taken:
         minutes = take(minutes, event_time // MINUTE, units, now // MINUTE - FAST_MINUTES)
@@ -490,15 +490,8 @@ def _reassess(draft: Draft, sku: str, summary: Summary, now: int) -> Summary:
     for name in sorted(names):
         terms = policies.channel(name)
         pool = sum(units for place, units in exposures.items() if terms is None or terms.serves(place))
-        before = known.get(name)
-        after = ChannelState(
-            channel=name,
-            terms=terms,
-            pool=pool,
-            atp=before.atp if before else 0,
-            version=before.version if before else 0,
-        )
-        channels.append(settle_channel(draft, sku, before, after, summary.clock))
+        before = known.get(name) or ChannelState(channel=name, terms=None, pool=0, atp=0, version=0)
+        channels.append(settle_channel(draft, sku, before, terms, pool, summary.clock))
     return replace(summary, channels=tuple(channels))
 
 

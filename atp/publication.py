@@ -6,11 +6,11 @@ so it does not depend on where batches were cut. Source: docs/domain.md section 
 
 from collections.abc import Sequence
 
-from atp.availability import atp_raw, channel_atp, channel_raw, status, terms_of
-from atp.book import ChannelState, Count, Position, Touch, position_key
+from atp.availability import atp_raw, capped, channel_raw, status, terms_of
+from atp.book import ChannelState, ChannelTerms, Count, Position, Touch, position_key
 from atp.draft import Draft
 from atp.effects import AvailabilityChanged
-from atp.policy import NodeTerms
+from atp.policy import DEFAULT_TERMS, NodeTerms
 
 
 def settle_position(
@@ -78,24 +78,28 @@ def settle_position(
 
 
 def settle_channel(
-    draft: Draft, sku: str, before: ChannelState | None, after: ChannelState, clock: int
+    draft: Draft, sku: str, before: ChannelState, terms: ChannelTerms | None, pool: int, clock: int
 ) -> ChannelState:
-    """Answer for a channel whose pool or terms may have changed; return its state with the new answer."""
-    terms = terms_of(after)
-    atp = channel_atp(after.pool, terms)
-    state = status(atp, terms.low_at)
-    version = before.version if before else 0
-    if before and version and atp == before.atp and state == status(before.atp, terms_of(before).low_at):
-        return ChannelState(channel=after.channel, terms=after.terms, pool=after.pool, atp=atp, version=version)
+    """Answer for a channel whose pool or terms may have changed; return its state with the new answer.
+
+    `before` has version 0 where the channel has never been answered for.
+    """
+    channel, version, previous = before.channel, before.version, before.atp
+    named = terms or DEFAULT_TERMS
+    raw = channel_raw(pool, named)
+    atp = capped(raw, named)
+    state = status(atp, named.low_at)
+    if version and atp == previous and state == status(previous, terms_of(before).low_at):
+        return ChannelState(channel=channel, terms=terms, pool=pool, atp=atp, version=version)
     draft.effects.append(
         AvailabilityChanged(
-            key=f"{after.channel}|{sku}",
+            key=f"{channel}|{sku}",
             sku=sku,
-            channel=after.channel,
+            channel=channel,
             location="",
             atp=atp,
-            atp_raw=channel_raw(after.pool, terms),
-            previous_atp=before.atp if before and version else None,
+            atp_raw=raw,
+            previous_atp=previous if version else None,
             status=state,
             epoch=draft.epoch,
             version=version + 1,
@@ -104,4 +108,4 @@ def settle_channel(
             cause=draft.cause,
         )
     )
-    return ChannelState(channel=after.channel, terms=after.terms, pool=after.pool, atp=atp, version=version + 1)
+    return ChannelState(channel=channel, terms=terms, pool=pool, atp=atp, version=version + 1)
