@@ -57,13 +57,18 @@ NO_BUSINESS = ("event_id", "recorded_time", "source_seq", "actor", "trace_id", "
 """Fields that say how an event travelled, not what happened."""
 
 Key = tuple[str, str, str, int, str, str]
-Rank = tuple[int, int, Key | tuple[()]]
-"""(0, rev, ()) for a revision, (1, event time, own key) for a void, reversal or correction."""
+Rank = tuple[int, int, str]
+"""(0, rev, "") for a revision, (1, event time, own key as text) for a void, reversal or correction."""
 
 
 def key_of(event: Envelope) -> Key:
     d = event.document
     return (event.source, d.type, d.id, d.line, type(event).__name__, event.sku)
+
+
+def text_of(key: Key) -> str:
+    """The key as it is written, by which equal times are ordered."""
+    return "|".join(str(part).replace("%", "%25").replace("|", "%7C") for part in key)
 
 
 def named_by(ref: EventRef, sku: str) -> Key:
@@ -148,12 +153,12 @@ def _judge_one(
         mine = _current(known[own], oldest)
         if mine is not None:
             return "duplicate" if mine.content == content else "conflict"
-        known[own].append(Known((0, 0, ()), content, event.event_time))
+        known[own].append(Known((0, 0, ""), content, event.event_time))
         target, content = named_by(event.reverses, sku), ()
-        rank: Rank = (1, event.event_time, own)
+        rank: Rank = (1, event.event_time, text_of(own))
         fact = event.replacement if isinstance(event, Correction) else None
     else:
-        target, rank, fact = own, (0, event.rev, ()), event
+        target, rank, fact = own, (0, event.rev, ""), event
         before = _current(known[target], oldest)
         if before is not None and before.rank == rank:
             return "duplicate" if before.content == content else "conflict"
@@ -308,7 +313,7 @@ def count_answers(facts: Sequence[Envelope]) -> list[CountAnswer]:
     found = []
     for location in sorted({f.location for f in facts if isinstance(f, CountRecorded)}):
         counts = [f for f in facts if isinstance(f, CountRecorded) and f.location == location]
-        counts.sort(key=lambda c: (count_time(c), c.event_time, key_of(c)))
+        counts.sort(key=lambda c: (count_time(c), c.event_time, text_of(key_of(c))))
         variances: list[Move] = []
         for n, count in enumerate(counts):
             covered = [f for f in facts if any(sees(c, f) for c in counts[: n + 1])]
@@ -333,7 +338,7 @@ def parameter(j: Judged, name: str, *, sku: str, location: str | None, channel: 
     the node itself is open is another question.
     """
     asked = {"sku": sku, "channel": channel, "location": location}
-    best: tuple[tuple[int, tuple[bool, bool, bool], int, Key], object] | None = None
+    best: tuple[tuple[int, tuple[bool, bool, bool], int, str], object] | None = None
     for key, p in j.policies.items():
         value = getattr(p.policy, name)
         named = {"sku": p.sku, "channel": p.channel, "location": p.location}
@@ -346,7 +351,7 @@ def parameter(j: Judged, name: str, *, sku: str, location: str | None, channel: 
             sum(bool(text) for text in named.values()),
             (bool(p.sku), bool(p.channel), bool(p.location)),
             p.event_time,
-            key,
+            text_of(key),
         )
         if best is None or strength > best[0]:
             best = (strength, value)

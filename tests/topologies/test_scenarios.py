@@ -1,0 +1,171 @@
+"""Every scenario on the driver, on the reference model, and on the naive build that it must catch."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+
+from atp.effects import AvailabilityChanged, DeadLetter, Effect, ErpLine, RiskChanged, VarianceChanged
+from atp.events import Event, TimeTicked
+from avro_schemas.public_json import parse_line
+from streams.driver import TopologyDriver
+from tests.core.model import BUCKETS, Answer, answer
+from tests.core.naive import BUILDS, WINDOW
+from tests.topologies.scenario import Line, Scenario, scenarios
+
+ALL = scenarios()
+GARBAGE = b"no event"
+SHUFFLES = 6
+
+
+def test_there_is_a_scenario_for_every_naive_build() -> None:
+    assert len(ALL) >= 25
+    assert {name for scenario in ALL for name in scenario.naive} == set(BUILDS)
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=lambda s: s.name)
+def test_the_driver_does_what_it_says(scenario: Scenario) -> None:
+    driver = TopologyDriver()
+    for line in scenario.lines:
+        verdicts = dict(driver.verdicts)
+        effects = send(driver, line)
+        new = [v for v, times in driver.verdicts.items() for _ in range(times - verdicts.get(v, 0))]
+        for words in line.follows:
+            assert followed(words, effects, new), f"{line.text}\n{new}\n" + "\n".join(map(str, effects))
+    assert wrong(scenario, of_driver(driver)) == []
+
+
+@pytest.mark.parametrize("scenario", [s for s in ALL if s.any_order], ids=lambda s: s.name)
+def test_order_and_resends_mean_nothing_to_it(scenario: Scenario) -> None:
+    last = [line for line in scenario.lines if isinstance(_event(line), TimeTicked)]
+    for seed in range(SHUFFLES):
+        chance = random.Random(f"{scenario.name} {seed}")
+        lines = [line for line in scenario.lines if line not in last for _ in range(chance.randint(1, 3))]
+        chance.shuffle(lines)
+        driver = TopologyDriver(batch_size=1 + seed)
+        for line in lines + last:
+            send(driver, line)
+        driver.flush()
+        assert wrong(scenario, of_driver(driver)) == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=lambda s: s.name)
+def test_the_model_agrees_and_the_naive_build_does_not(scenario: Scenario) -> None:
+    log = [_event(line) for line in scenario.lines]
+    model = answer([event for event in log if event is not None], WINDOW)
+    assert wrong(scenario, of_model(model)) == []
+    for name in scenario.naive:
+        assert wrong(scenario, of_model(BUILDS[name](log))) != [], f"{name} gets away with it"
+
+
+# What was said --------------------------------------------------------------------------------------------
+
+
+def send(driver: TopologyDriver, line: Line) -> list[Effect | DeadLetter]:
+    return driver.send_bytes(b"CHAIR", GARBAGE) if line.event is None else driver.send_json(line.event)
+
+
+def _event(line: Line) -> Event | None:
+    return None if line.event is None else parse_line(line.event)[0]
+
+
+def followed(words: str, effects: list[Effect | DeadLetter], verdicts: list[str]) -> bool:
+    match words.split():
+        case ["nothing"]:
+            return not effects
+        case [("duplicate" | "superseded" | "folded") as verdict]:
+            return verdict in verdicts
+        case ["refused", cause]:
+            return any(isinstance(e, DeadLetter) and e.cause == cause for e in effects)
+        case ["availability_changed", *channel, units]:
+            name = channel[0] if channel else "all"
+            return [e.atp for e in effects if isinstance(e, AvailabilityChanged) and e.channel == name] == [int(units)]
+        case ["risk", transition, kind, scope, units]:
+            told = [(e.transition, e.kind, e.scope, e.quantity) for e in effects if isinstance(e, RiskChanged)]
+            return (transition, kind, scope, int(units)) in told
+        case ["variance", name, diff]:
+            return any(
+                isinstance(e, VarianceChanged) and name in (e.document, e.transfer) and e.diff == int(diff)
+                for e in effects
+            )
+        case ["erp", kind, units]:
+            return any(isinstance(e, ErpLine) and (e.document_type, e.quantity) == (kind, int(units)) for e in effects)
+        case _:
+            raise ValueError(f"{words} says nothing")
+
+
+# What is there --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class View:
+    """What is there in the end, as a driver or a model sees it."""
+
+    positions: dict[str, dict[str, int]]
+    availability: dict[tuple[str, str], int]
+    variances: dict[str, tuple[int, int]]
+    """By document or transfer: expected, observed."""
+    risks: dict[str, int]
+    """negative_stock by location."""
+    erp: Counter[tuple[str, str]]
+    opened: int | None = None
+    """Risks ever opened; None where nobody counted."""
+
+
+def of_driver(driver: TopologyDriver) -> View:
+    erp: Counter[tuple[str, str]] = Counter()
+    for line in driver.effects:
+        if isinstance(line, ErpLine):
+            erp[line.document_type, line.location] += line.quantity
+    return View(
+        positions={f"{p['sku']}@{p['location']}": p for p in driver.positions()},
+        availability={(a.sku, a.channel): a.atp for a in driver.availability()},
+        variances={v.document or v.transfer: (v.expected, v.observed) for v in driver.variances()},
+        risks={r.scope: r.quantity for r in driver.risks() if r.kind == "negative_stock"},
+        erp=erp,
+        opened=sum(isinstance(e, RiskChanged) and e.transition == "opened" for e in driver.effects),
+    )
+
+
+def of_model(model: Answer) -> View:
+    positions = {}
+    for (sku, location), p in model.positions.items():
+        names = ("on_hand", *BUCKETS, "in_transit_in", "safety_stock", "atp_raw", "atp")
+        positions[f"{sku}@{location}"] = {name: int(getattr(p, name)) for name in names}
+    return View(
+        positions=positions,
+        availability=model.availability,
+        variances={name: (expected, observed) for _, _, _, name, expected, observed in model.variances()},
+        risks={location: units for (_, location), units in model.risks.items()},
+        erp=Counter({(kind, location): units for (kind, _, location), units in model.erp.items()}),
+    )
+
+
+def wrong(scenario: Scenario, view: View) -> list[str]:
+    """The states of a scenario that do not hold."""
+    return [state for state in scenario.states if not stands(state, view)]
+
+
+def stands(state: str, view: View) -> bool:
+    match state.split():
+        case ["position", at, *pairs]:
+            position = view.positions.get(at, {})
+            wanted = dict(zip(pairs[::2], map(int, pairs[1::2]), strict=True))
+            return all(position.get(name, 0) == units for name, units in wanted.items())
+        case ["availability", sku, channel, units]:
+            return view.availability.get((sku, channel)) == int(units)
+        case ["variance", name, "expected", expected, "observed", observed]:
+            return view.variances.get(name) == (int(expected), int(observed))
+        case ["no", "variance"]:
+            return not view.variances
+        case ["risk", "negative_stock", location, units]:
+            return view.risks.get(location) == int(units)
+        case ["no", "risk"]:
+            return not view.risks
+        case ["erp", kind, location, units]:
+            return view.erp[kind, location] == int(units)
+        case ["opened", times]:
+            return view.opened in (None, int(times))
+        case _:
+            raise ValueError(f"{state} says nothing")
