@@ -17,6 +17,7 @@ from atp.errors import AtpError
 FATAL = 3
 
 COMMANDS = {
+    "demo": "cli.demo.command:demo",
     "up": "cli.up:up",
     "down": "cli.down:down",
     "status": "cli.status:status",

@@ -91,6 +91,8 @@ class Sealed:
     """The rows again, decoded, for the host's cache."""
     counts: Counter[tuple[str, str]]
     """Records by (type, verdict)."""
+    causes: Counter[str]
+    """Dead letters by cause."""
     ages: list[tuple[int, int]]
     """(broker timestamp in ms, records) of the events, ticks apart, in log order."""
     next_offset: int
@@ -200,6 +202,7 @@ class Batch:
             effects=effects,
             changes=self.rows.changes,
             counts=self._counts,
+            causes=Counter(letter.cause for letter in self._letters),
             ages=self._ages,
             next_offset=self.next_offset,
             records=len(self._records),

@@ -125,6 +125,8 @@ class Checkpoint:
         except KafkaException as error:
             raise _verdict("produce", error) from error
         self._patiently("commit_transaction", self._producer.commit_transaction)
+        while self._changelog not in self._ends:  # Delivered it is; the report waits to be taken.
+            self._producer.poll(0.1)
         return self._ends
 
     def close(self) -> None:
@@ -157,7 +159,7 @@ class Checkpoint:
     ) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, self._partition, on_delivery, 0, headers)
+                self._producer.produce(topic, value, key, self._partition, None, on_delivery, 0, headers)
             except BufferError:
                 self._producer.poll(0.1)  # The queue is full: let some of it leave.
             else:

@@ -11,7 +11,7 @@ HEADERS_MAX = 64
 KEPT_MAX = 500_000
 """Bytes of value (and a tenth of it of key and of headers) that a dead letter keeps, so that it fits a message."""
 
-Headers = Sequence[tuple[str, bytes | None]]
+Headers = Sequence[tuple[str, str | bytes | None]]
 
 
 def dead_letter(
@@ -31,13 +31,15 @@ def dead_letter(
 
     What is too long for a message is cut, and the detail says so; the record itself stays in its topic.
     """
-    kept, left = {}, KEPT_MAX // 10
+    kept: dict[str, bytes] = {}
+    left = KEPT_MAX // 10
     for name, content in headers or ():
-        left -= len(name) + len(content or b"")
+        raw = content.encode() if isinstance(content, str) else content or b""
+        left -= len(name) + len(raw)
         if left < 0:
             detail += " (headers cut)"
             break
-        kept[name] = content or b""
+        kept[name] = raw
     if key is not None and len(key) > KEPT_MAX // 10:
         detail += f" (key of {len(key)} bytes cut)"
         key = key[: KEPT_MAX // 10]

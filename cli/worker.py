@@ -1,0 +1,55 @@
+"""`atp worker`."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from atp.errors import FatalError
+from streams.app import run
+from streams.broker import resolve_brokers
+from streams.settings import Settings
+from streams.topics_admin import ensure_topics
+from topologies.inventory import INVENTORY
+
+TOPOLOGIES = {"inventory": INVENTORY}
+
+
+def worker(
+    topology: Annotated[str | None, typer.Option(help=f"Run this one alone: {', '.join(TOPOLOGIES)}.")] = None,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="End once everything is folded and no event came for this long."),
+    ] = None,
+    ticks: Annotated[
+        Literal["wall", "off"] | None, typer.Option(help="Who writes ticks: the wall clock, or whoever publishes.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Its state folder; without it, each worker takes one of its own.")
+    ] = None,
+) -> None:
+    """Fold the ledger: run the topologies until told to stop.
+
+    As many workers as you like share the partitions, on one machine or many. One that meets what it cannot
+    handle ends with 3; start it again, or let `atp up` do so.
+
+    Examples:
+
+        atp worker
+
+        atp worker --until-idle 5 --ticks off
+
+        atp worker --topology inventory --state /var/lib/atp/1
+    """
+    logging.basicConfig(
+        level=os.environ.get("LOGLEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    if topology is not None and topology not in TOPOLOGIES:
+        raise FatalError(f"there is no topology {topology}. Try one of: {', '.join(TOPOLOGIES)}")
+    settings = Settings() if ticks is None else Settings().model_copy(update={"ticks": ticks})
+    brokers = resolve_brokers(settings)
+    ensure_topics(brokers, settings)
+    chosen = [TOPOLOGIES[topology]] if topology is not None else list(TOPOLOGIES.values())
+    run(settings, brokers, chosen, state=state, until_idle_s=until_idle)

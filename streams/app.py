@@ -1,0 +1,113 @@
+"""Composition root: settings into poller, Faust app, agent, tasks, ticker, HTTP; their start, their end.
+
+A worker ends with 0 when it was told to stop, or had nothing to do for as long as it was asked to wait. Whatever it
+cannot handle ends the process on the spot with 3, from whichever thread meets it.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from atp.errors import AtpError, FatalError
+from streams import slot
+from streams.agent import add_agent
+from streams.cluster import refuse_old
+from streams.metrics import Metrics
+from streams.poller import Poller
+from streams.query import Query
+from streams.settings import Settings
+from streams.table import Shared
+from streams.task import Surroundings
+from streams.tasks import Tasks
+from streams.ticker import Ticker
+from streams.transport import BatchApp
+from topologies.topology import Topology
+
+CRASHED = 3
+"""Exit code of a worker that cannot go on; whoever runs it starts it again."""
+BACKLOG_BATCHES = 4
+"""Batches of a partition that wait in memory at most before its fetching is paused."""
+LOOK_S = 0.2
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Rows and events hold no cycles: looking for them as often as Python does costs a quarter of the time."""
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    settings: Settings, brokers: str, topologies: Sequence[Topology], *, state: Path | None, until_idle_s: float | None
+) -> None:
+    """Work until told to stop (SIGTERM, SIGINT), or until idle for `until_idle_s` seconds. Raises: FatalError."""
+    if sys.flags.optimize:
+        raise FatalError("asserts guard the state, and -O takes them out. Start Python without -O")
+    refuse_old(brokers)
+    mine = slot.take(settings, state)
+    try:
+        asyncio.run(_work(settings, brokers, topologies, mine, until_idle_s))
+    finally:
+        mine.release()
+
+
+def crash(error: BaseException) -> None:
+    """End the process on the spot: what is not committed is folded again by whoever comes next."""
+    if not isinstance(error, AtpError):
+        traceback.print_exception(error)
+    log.critical("stopped reason=%s", error)
+    sys.stderr.write(f"error: {error}\n")  # The last words, whatever the log is set to.
+    sys.stderr.flush()
+    os._exit(CRASHED)
+
+
+async def _work(
+    settings: Settings, brokers: str, topologies: Sequence[Topology], mine: slot.Slot, until_idle_s: float | None
+) -> None:
+    shared, metrics = Shared(), Metrics()
+    apps, owners = [], []
+    for topology in topologies:
+        around = Surroundings(settings, brokers, topology, mine.folder / topology.name, shared, metrics, crash)
+        tasks = Tasks(around)
+        poller = Poller(brokers, around.group, tasks, BACKLOG_BATCHES * settings.batch_max, crash)
+        app = BatchApp(around.group, poller)
+        add_agent(app, [around.name(topology.source.name)], poller, tasks.hand_over, crash)
+        apps.append(app)
+        owners.append(tasks)
+    ticker = Ticker(brokers, settings.topic_prefix + topologies[0].source.name, owners[0])
+    query = Query(settings.http_host, metrics, owners[0], settings.http_port)
+    query.start()
+    mine.announce(query.url)
+    log.info("serving url=%s state=%s", query.url, mine.folder)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for app in apps:
+        await app.start()
+    if settings.ticks == "wall":
+        ticker.start()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    while not stop.is_set() and not _idle(owners, until_idle_s):
+        try:
+            await asyncio.wait_for(stop.wait(), LOOK_S)
+        except TimeoutError:
+            continue
+    log.info("leaving reason=%s", "told to stop" if stop.is_set() else "idle")
+    if settings.ticks == "wall":
+        ticker.stop()
+    for app in apps:
+        await app.stop()
+    query.stop()
+
+
+def _idle(owners: Sequence[Tasks], until_idle_s: float | None) -> bool:
+    if until_idle_s is None:
+        return False
+    moments = [owner.idle_since() for owner in owners]
+    return all(moment is not None and time.monotonic() - moment >= until_idle_s for moment in moments)

@@ -1,0 +1,90 @@
+"""Read-only HTTP on loopback: what the worker holds as committed, without a word to its tasks.
+
+| path            | answer                                                                             |
+|-----------------|------------------------------------------------------------------------------------|
+| `/metrics`      | Prometheus' text                                                                   |
+| `/health/live`  | 200 while the process runs                                                         |
+| `/health/ready` | 200 once partitions were assigned and their tasks are open, else 503               |
+| `/sku/<sku>`    | JSON as `streams.answer` shapes it, with `partition` and `position`; 404 where another has it |
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+from atp.book import CLOCK_KEY, POLICIES_KEY
+from streams.answer import answer
+from streams.checkpoint import decode_marker
+from streams.metrics import Metrics
+from streams.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+
+class Query:
+    """The HTTP server of a worker."""
+
+    def __init__(self, host: str, metrics: Metrics, tasks: Tasks | None, port: int = 0) -> None:
+        """Listen on `host`, on a free port where `port` is 0. `tasks` is None where no inventory runs here."""
+        self._metrics = metrics
+        self._tasks = tasks
+        query = self
+
+        class Handler(BaseHTTPRequestHandler):
+            server_version = "atp"
+            sys_version = ""
+            timeout = 10
+
+            def do_GET(self) -> None:
+                status, kind, body = query.answer(urlsplit(self.path).path)
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the library's name)
+                log.debug(format, *args)
+
+        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://{host}:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """Return status, content type and body of a path."""
+        if path == "/metrics":
+            return HTTPStatus.OK, "text/plain; version=0.0.4; charset=utf-8", self._metrics.text()
+        if path == "/health/live":
+            return _json(HTTPStatus.OK, {"live": True})
+        if path == "/health/ready":
+            ready = self._tasks is None or self._tasks.ready
+            return _json(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, {"ready": ready})
+        if path.startswith("/sku/"):
+            return self._sku(unquote(path.removeprefix("/sku/")))
+        return _json(HTTPStatus.NOT_FOUND, {"error": "ask for /metrics, /health/live, /health/ready or /sku/<sku>"})
+
+    def _sku(self, sku: str) -> tuple[HTTPStatus, str, bytes]:
+        task = self._tasks.owner_of(sku) if self._tasks is not None else None
+        if task is None or task.table is None:
+            return _json(HTTPStatus.NOT_FOUND, {"error": f"the SKU {sku} is not held by this worker"})
+        view = task.table.view([CLOCK_KEY, POLICIES_KEY, f"s|{sku}"], [f"p|{sku}|", f"t|{sku}|", f"r|{sku}|"])
+        if view is None:
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": f"the SKU {sku} is being handed over; ask again"})
+        position = 0 if view.marker is None else decode_marker(view.marker).position
+        return _json(HTTPStatus.OK, {**answer(view, sku), "partition": task.partition, "position": position})
+
+
+def _json(status: HTTPStatus, body: Mapping[str, object]) -> tuple[HTTPStatus, str, bytes]:
+    return status, "application/json", json.dumps(body).encode() + b"\n"
