@@ -234,6 +234,8 @@ def _ref(field: str, ref: e.Ref) -> None:
 def _check_rest(event: Envelope) -> None:
     for field in ("reason", "lot", "uom", "uom_quantity", "event_id", "actor", "trace_id"):
         _text(field, getattr(event, field))
+    if (event.uom is None) != (event.uom_quantity is None):
+        _fail("missing", "uom and uom_quantity", "must come together: the source's unit, and its figure in it")
     if event.expiry is not None:
         _day("expiry", event.expiry)
     if event.recorded_time is not None:

@@ -92,10 +92,11 @@ def read_json(line: str | bytes) -> Json:
 
 def to_json(event: Event) -> Json:
     """Return the event in the public form; reading that gives the same event."""
-    found: Json = {"type": type(event).__name__}
-    for field in _ORDER[type(event)]:
+    kind = type(event)
+    found: Json = {"type": kind.__name__}
+    for field in _ORDER[kind]:
         value = getattr(event, field.name)
-        if value != field.default or field.name == "replacement":
+        if value != field.default or field.name == "replacement" or (field.name == "quantity" and needs_quantity(kind)):
             found[JSON_NAMES.get(field.name, field.name)] = _plain(field.name, value)
     return found
 

@@ -101,6 +101,8 @@ def event_of(draw: st.DrawFn, kind: type) -> Any:
             continue
         found[field.name] = draw(strategy)
     found.pop("quantity", None)
+    if ("uom" in found) != ("uom_quantity" in found):
+        found["uom"] = found["uom_quantity"] = None
     if needs_quantity(kind):
         found["quantity"] = draw(units)
     if kind is events.TimeTicked:
@@ -134,7 +136,7 @@ any_event = st.sampled_from(EVENTS).flatmap(event_of)
 # Effects and rows: every shape that their types allow.
 
 _long = st.integers(-(1 << 63), (1 << 63) - 1)
-_any_text = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+_any_text = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
 def value_of(hint: Any, name: str = "") -> st.SearchStrategy[Any]:
