@@ -159,7 +159,7 @@ class Checkpoint:
     ) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, self._partition, None, on_delivery, 0, headers)
+                self._producer.produce(topic, value, key, self._partition, on_delivery, None, 0, headers)
             except BufferError:
                 self._producer.poll(0.1)  # The queue is full: let some of it leave.
             else:

@@ -93,6 +93,7 @@ def reader(brokers: str, name: str) -> Iterator[Consumer]:
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
             "fetch.queue.backoff.ms": 5,
+            "fetch.wait.max.ms": 10,  # The end of a partition is told by an answer without records: soon, please.
             "fetch.message.max.bytes": 8 * 1024 * 1024,
         },
         logger=log,
