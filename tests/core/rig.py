@@ -27,6 +27,8 @@ class Folded:
         self.risks: dict[str, RiskChanged] = {}
         self.erp: Counter[tuple[str, str, str]] = Counter()
         self.postings: dict[str, ErpLine] = {}
+        self.told: Counter[tuple[str, str]] = Counter()
+        """What posting lines put into each account, by (SKU, account); transit by its line."""
         for event in events:
             self.send(event)
 
@@ -70,6 +72,12 @@ class Folded:
                 assert not effect.reverses or effect.reverses in self.postings, effect
                 self.postings[effect.posting_key] = effect
                 self.erp[effect.document_type, effect.sku, effect.location] += effect.quantity
+                on_hand = [leg for leg in effect.legs if leg.account.endswith(f"|{effect.location}")]
+                on_hand = [leg for leg in on_hand if leg.account.count("|") == 1]
+                assert sum(leg.quantity for leg in on_hand) == effect.quantity, effect
+                for leg in effect.legs:
+                    account = leg.account.rpartition("|")[0] if leg.account.startswith("transit|") else leg.account
+                    self.told[effect.sku, account] += leg.quantity
 
     # What the rows say ------------------------------------------------------------------------------------
 
@@ -109,6 +117,8 @@ class Folded:
             on_hand = sum(p.on_hand for p in mine.values())
             transit = sum(sum(t.shipped_to.values()) - t.received - t.lost for k, t in transfers.items() if k[0] == sku)
             assert on_hand + transit + sum(summary.accounts.values()) == 0, (sku, summary.accounts, mine)  # I2
+            for account, units in summary.accounts.items():
+                assert self.told[sku, account] == units, (account, units)
             for state in summary.channels:
                 answer = self.answers.get(f"{state.channel}|{sku}")
                 assert (answer.version if answer else 0) == state.version, (state, answer)  # I6
@@ -117,9 +127,11 @@ class Folded:
             node = self.answers.get(f"node|{sku}|{location}")
             assert (node.version if node else 0) == p.version, (p, node)
             assert node is None or node.atp == p.atp == shown(p).atp, (p, node)
-            # What the ERP was told adds up to what is there.
-            told = sum(units for (_, of, at), units in self.erp.items() if (of, at) == (sku, location))
-            assert told == p.on_hand, (told, p)
+            for bucket in BUCKETS:  # I7: what the ERP was told adds up to what is there, account by account
+                assert self.told[sku, f"{bucket}|{location}"] == getattr(p, bucket), (bucket, p)
+        for (sku, id_, line), t in transfers.items():
+            account = f"transit|{id_.replace('%', '%25').replace('|', '%7C')}|{line}"
+            assert self.told[sku, account] == t.open, (account, t)  # I4
 
 
 def shown(p: Position) -> PositionAnswer:

@@ -1,10 +1,22 @@
 """The fold against the reference model, and the invariants after every event (docs/domain.md section 14)."""
 
-from hypothesis import HealthCheck, given, settings
+from dataclasses import replace
+
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from atp.events import Event
-from tests.core import strategies
+from atp.events import (
+    DAY,
+    MINUTE,
+    Correction,
+    Document,
+    Event,
+    GoodsReceived,
+    PolicyChanged,
+    PolicyFields,
+    SaleRecorded,
+)
+from tests.core import risk_model, strategies
 from tests.core.model import answer
 from tests.core.rig import FRAME, Folded, differences
 
@@ -36,3 +48,89 @@ def test_any_log_folds_as_the_definitions_say(log: list[Event]) -> None:
     folded, model = Folded(log), answer(log, FRAME.window)
     assert folded.verdicts == model.verdicts
     assert differences(folded, model) == []
+
+
+@many
+@given(st.data())
+def test_more_supply_never_lowers_what_may_be_promised(data: st.DataObject) -> None:
+    events = data.draw(strategies.calm())
+    more = GoodsReceived(
+        source="wms:1",
+        document=Document("grn", "more", 1),
+        event_time=data.draw(strategies.hours),
+        sku="A",
+        location=data.draw(st.sampled_from(strategies.PLACES)),
+        quantity=data.draw(strategies.units),
+    )
+    last = strategies.end([*events, more])
+    before, after = Folded([*events, last]), Folded([*events, more, last])
+    for key, answered in before.answers.items():
+        assert after.answers[key].atp >= answered.atp, key
+
+
+@many
+@given(strategies.calm())
+def test_channels_are_equal(events: list[Event]) -> None:
+    """What is said of one channel would be said of another in its place."""
+    names = {"store": "web", "web": "store"}
+
+    def swapped(event: Event) -> Event:
+        other = replace(event, channel=names.get(event.channel, event.channel))
+        if isinstance(other, Correction) and other.replacement is not None:
+            new = replace(other.replacement, channel=names.get(other.replacement.channel, other.replacement.channel))
+            return replace(other, replacement=new)
+        return other
+
+    last = strategies.end(events)
+    straight, mirrored = Folded([*events, last]), Folded([*map(swapped, events), last])
+    for key, answered in straight.answers.items():
+        name = "|".join((names.get(answered.channel, answered.channel), answered.sku)) if answered.channel else key
+        assert mirrored.answers[name].atp == answered.atp, key
+
+
+@many
+@given(st.data())
+def test_imminent_risks_stand_where_goods_run_out(data: st.DataObject) -> None:
+    """After ticks without events a risk is open where its opening rule holds, and closed where it has been calm."""
+    events = data.draw(risk_model.busy())
+    folded = Folded(events)
+    end = strategies.end(events).event_time
+    for step in range(6):
+        folded.send(strategies.tick(end + 6 * step * MINUTE))
+    log = [*events, strategies.tick(end + 30 * MINUTE)]
+    assert risk_model.differences(folded, log) == []
+
+
+@many
+@given(st.data())
+def test_a_document_number_may_be_used_again_after_the_window(data: st.DataObject) -> None:
+    """The window forgot the first sale: the second is another, and the ERP is told so under another key."""
+    days = data.draw(st.integers(8, 20))
+    sale = data.draw(strategies.facts(strategies.NARROW, Document("receipt", "T-1", 1), SaleRecorded))
+    assume(sale.order is None)
+    between = replace(sale, document=Document("receipt", "T-2", 1), event_time=sale.event_time + days * DAY)
+    again = replace(sale, event_time=sale.event_time + days * DAY)
+    folded = Folded([sale, between, again])
+    assert folded.verdicts == ["folded"] * 3
+    assert folded.positions()[sale.sku, sale.location].on_hand == -3 * sale.quantity
+    assert len(folded.postings) == 3
+
+
+def test_policies_move_no_clock() -> None:
+    """A policy of next year makes nothing late."""
+    policy = PolicyChanged(
+        source="mdm",
+        document=Document("policy", "P", 1),
+        event_time=strategies.EIGHT + 400 * DAY,
+        sku="A",
+        policy=PolicyFields(safety_stock=1),
+    )
+    sale = SaleRecorded(
+        source="pos:1",
+        document=Document("receipt", "T-1", 1),
+        event_time=strategies.EIGHT,
+        sku="A",
+        location="S1",
+        quantity=1,
+    )
+    assert Folded([policy, sale]).verdicts == ["folded", "folded"]
