@@ -24,6 +24,7 @@ from atp.events import (
 from tests.core import strategies
 from tests.core.model import Judged, answer, judge, moves, number, parameter
 from tests.core.rig import FRAME, Folded
+from tests.core.strategies import NARROW
 
 TAKING = (SaleRecorded, ShipmentConfirmed, PickupConfirmed)
 HOURS = 24
@@ -32,27 +33,29 @@ HOURS = 24
 @st.composite
 def busy(draw: st.DrawFn) -> list[Event]:
     """Sales of a day against a stock that may just suffice, voids among them, channels with a lag."""
-    events: list[Event] = [
-        GoodsReceived(
-            source="wms:1",
-            document=Document("grn", f"G-{n}", 1),
-            event_time=draw(strategies.hours),
-            sku="A",
-            location=draw(st.sampled_from(("S1", "S2"))),
-            quantity=draw(st.integers(1, 400)),
-        )
-        for n in range(draw(st.integers(0, 2)))
-    ]
+    events: list[Event] = []
     lines = []
     for n in range(draw(st.integers(1, 6))):
-        line = draw(strategies.facts(strategies.NARROW, Document("paper", f"D-{n}", 1), draw(st.sampled_from(TAKING))))
+        line = draw(strategies.facts(NARROW, Document("paper", f"D-{n}", 1), draw(st.sampled_from(TAKING))))
         line.quantity = draw(st.integers(1, 120))  # type: ignore[misc]
         lines.append(line)
     events += lines
+    for place in NARROW[1]:
+        sold = sum(line.quantity for line in lines if line.location == place)
+        left = draw(st.sampled_from((0, 1, 3, 5, 8, 13, 21, 34, 55)))
+        if sold + left:
+            events.append(
+                GoodsReceived(
+                    source="wms:1",
+                    document=Document("grn", place, 1),
+                    event_time=draw(strategies.hours),
+                    sku="A",
+                    location=place,
+                    quantity=sold + left,
+                )
+            )
     if draw(st.booleans()):
-        events.append(
-            draw(strategies.reversals(strategies.NARROW, draw(st.sampled_from(lines)), Document("v", "V", 1)))
-        )
+        events.append(draw(strategies.reversals(NARROW, draw(st.sampled_from(lines)), Document("v", "V", 1))))
     for n, channel in enumerate(("", "web")):
         if draw(st.booleans()):
             policy = PolicyFields(
