@@ -26,7 +26,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"confluent_kafka", "faust", "mode", "prometheus_client", "pydantic", "pydantic_settings", "rocksdict"},
     ),
     "cli": (
-        {"atp", "avro_schemas", "topologies", "sinks", "streams", "oracle"},
+        {"atp", "avro_schemas", "topologies", "sinks", "streams", "oracle", "bench"},
         {"confluent_kafka", "duckdb", "pyarrow", "pydantic", "rich", "typer"},
     ),
     "oracle": (set(), {"confluent_kafka", "duckdb", "fastavro", "pyarrow"}),

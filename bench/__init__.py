@@ -1,0 +1,1 @@
+"""The benchmark: one load, one broker, several hosts of the same fold. Started by `make bench`."""

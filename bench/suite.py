@@ -1,0 +1,105 @@
+"""The whole benchmark: two tables, the whole load, restore, latency; as one value that can be printed or read."""
+
+import importlib.util
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench import broker, hosts, latency, load, restoring
+from bench.hosts import FAUST, FLOOR, OURS, QUIX, Run
+from streams.settings import Settings
+
+SLICE = 200_000
+"""Events of the load that the tables are measured on."""
+RATES = [2_000, 5_000]
+LATENCY_S = 20.0
+LOADS = {"whole": "bench-whole.", "slice": "bench-slice.", "latency": "bench-latency."}
+"""Prefixes of topics: all of the load, its begin, and what is sent at a pace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A system in a table."""
+
+    system: str
+    events_per_s: float
+    """Median of the runs."""
+    ratio: float | None
+    """To Quix Streams; None where that did not run."""
+    events: int
+    runs: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that was measured; None where it was not asked for."""
+
+    work: list[Line] | None = None
+    toy: list[Line] | None = None
+    whole: Run | None = None
+    """Our worker on the whole load."""
+    restore: restoring.Restore | None = None
+    latency: list[latency.Ages] | None = None
+
+    def encode(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        rate = {"rows_per_s": self.restore.rate} if self.restore else {}
+        return {**asdict(self), **({"restore": {**asdict(self.restore), **rate}} if self.restore else {})}
+
+
+def run(
+    brokers: str, settings: Settings, sales: int, rounds: int, parts: set[str], say: Callable[[str], None]
+) -> Report:
+    """Run the parts that are named: tables, whole, latency. Raises: FatalError."""
+    homes = {name: settings.model_copy(update={"topic_prefix": prefix}) for name, prefix in LOADS.items()}
+    work = toy = whole = restored = ages = None
+    if "tables" in parts:
+        work, toy = _tables(brokers, homes["slice"], sales, rounds, say)
+    if "whole" in parts:
+        say(f"publishing the whole load: {sales:,} sales and their receipts ...")
+        events = load.publish(brokers, broker.fresh_ledger(brokers, homes["whole"]), sales)
+        say(f"our worker folds {events:,} events ...")
+        whole = hosts.run(OURS, "work", events, 0, brokers, homes["whole"])
+        say("restoring what that left ...")
+        restored = restoring.restore(hosts.name_of(OURS, "work", 0, homes["whole"]), brokers, homes["whole"])
+        broker.clear(brokers, homes["whole"])
+    if "latency" in parts:
+        say(f"sending at {' and '.join(f'{rate:,}' for rate in RATES)} events/s ...")
+        ages = latency.measure(RATES, LATENCY_S, brokers, homes["latency"])
+        broker.clear(brokers, homes["latency"])
+    return Report(work, toy, whole, restored, ages)
+
+
+def _tables(
+    brokers: str, settings: Settings, sales: int, rounds: int, say: Callable[[str], None]
+) -> tuple[list[Line], list[Line]]:
+    events = min(SLICE, sales)
+    say(f"publishing the first {events:,} events of the load ...")
+    load.publish(brokers, broker.fresh_ledger(brokers, settings), sales, events)
+    systems = [OURS, QUIX, FAUST]
+    if importlib.util.find_spec("quixstreams") is None:
+        say("Quix Streams is not installed here and is left out; with it: make bench")
+        systems.remove(QUIX)
+    found: dict[str, list[Run]] = {"work": [], "toy": []}
+    for number in range(rounds):
+        # One after another, and again: what else the machine does then falls on all of them.
+        for fold, those in (("work", systems), ("toy", [*systems, FLOOR])):
+            for system in those:
+                one = hosts.run(system, fold, events, number, brokers, settings)
+                say(f"round {number + 1}, {fold}: {system} {one.rate:,.0f} events/s")
+                found[fold].append(one)
+    broker.clear(brokers, settings)
+    return _lines(found["work"]), _lines(found["toy"])
+
+
+def _lines(runs: list[Run]) -> list[Line]:
+    by_system: dict[str, list[Run]] = {}
+    for one in runs:
+        by_system.setdefault(one.system, []).append(one)
+    medians = {system: statistics.median(one.rate for one in them) for system, them in by_system.items()}
+    quix = medians.get(QUIX)
+    return [
+        Line(system, medians[system], medians[system] / quix if quix else None, them[0].events, [r.rate for r in them])
+        for system, them in by_system.items()
+    ]
