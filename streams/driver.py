@@ -116,8 +116,10 @@ class TopologyDriver:
         before = len(self.effects)
         if partition is None and key is not None:
             partition = partition_of(key, len(self._partitions))
-        for number in range(len(self._partitions)) if partition is None else (partition,):
+        numbers = range(len(self._partitions)) if partition is None else (partition,)
+        for number in numbers:
             self._partitions[number].ledger.append(_Record(self._now // 1000, key, value, headers))
+        for number in numbers:
             self._read(number)
         return self.effects[before:]
 
