@@ -28,7 +28,7 @@ KILL_AT = MIDNIGHT + (PROMO_START + 6) * MINUTE
 LOOK_S = 0.02
 SILENT_S = 3.0
 """A partition that says nothing for so long after the kill was the dead worker's."""
-FOLDED_S = 180.0
+FOLDED_S = 90.0
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class BrokerShow:
             self._screen.say(f"starting {WORKERS} workers ...")
             crew = Crew(self._stage, WORKERS)
             try:
-                if len(crew.pids()) < WORKERS:
+                if not crew.ready:
                     raise FatalError(f"the workers did not start. See why: {crew.runners[0].log}")
                 self._screen.say(f"{WORKERS} workers fold: {', '.join(f'pid {pid}' for pid in crew.pids())}")
                 began = time.monotonic()

@@ -106,7 +106,16 @@ class Screen:
             (f"{scene.lines:,}", "cyan"), " ERP lines   ",
             (f"{scene.dead.total()}", "cyan"), " dead letters",
         )  # fmt: skip
-        parts: list[RenderableType] = [head, figures, Text(), self._tight(scene), Text(), self._risks(scene), Text(), *self._news]
+        parts: list[RenderableType] = [
+            head,
+            figures,
+            Text(),
+            self._tight(scene),
+            Text(),
+            self._risks(scene),
+            Text(),
+            *self._news,
+        ]
         return Group(*parts)
 
     def _tight(self, scene: Scene) -> Table:

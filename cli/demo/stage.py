@@ -6,7 +6,9 @@ import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from urllib.request import urlopen
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -94,10 +96,12 @@ class Crew:
     """The workers, each under its runner."""
 
     def __init__(self, stage: Stage, count: int) -> None:
-        """Start `count` workers, and return once they answer."""
+        """Start `count` workers, and return once each holds partitions, or `START_S` has passed."""
         self._settings = stage.settings
         self.runners = runner.start(stage.settings, count, ("worker", "--ticks", "off"))
-        processes.wait_until(lambda: len(self.pids()) >= count, START_S)
+        self.ready = processes.wait_until(
+            lambda: sum(_ready(one.url) for one in slot.addresses(self._settings)) >= count, START_S
+        )
 
     def pids(self) -> list[int]:
         """Return the processes that work now."""
@@ -114,6 +118,14 @@ class Crew:
     def stop(self) -> None:
         """Let the workers hand over what they hold and end."""
         runner.stop(self._settings)
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/health/ready", timeout=ASK_S) as answer:  # noqa: S310 - a worker's own address
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 class Lag:
