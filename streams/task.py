@@ -173,7 +173,7 @@ class Task:
         try:
             while not self._closing.is_set():
                 self._turn()
-            if self._batch and not self._drop:
+            if self._batch and not self._batch.idle and not self._drop:
                 self._commit()
         except BaseException as error:  # noqa: BLE001  (crash-only: whatever it is, the process ends or the task does)
             self._end(error)
