@@ -75,7 +75,7 @@ def _sum_up(latest: Latest, cause: str) -> None:
         typer.echo("no dead letters")
         return
     counts = ", ".join(f"{name} {count}" for name, count in latest.causes.most_common())
-    typer.echo(f"{total} dead letters: {counts}")
+    typer.echo(f"{total} dead letter{'s' if total > 1 else ''}: {counts}")
     if cause and not latest.matching:
         typer.echo(f"none of cause {cause}. See all: atp dead-letters")
     elif total:

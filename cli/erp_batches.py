@@ -105,8 +105,8 @@ class _Told:
             typer.echo(json.dumps(manifest))
             return
         typer.echo(
-            f"{self._verb} batch-{manifest['batch_id']:06d}: {manifest['lines']} lines, {manifest['docs']} documents, "
-            f"{_signed(manifest['quantity_by_type'])}"
+            f"{self._verb} batch-{manifest['batch_id']:06d}: {_count(manifest['lines'], 'line')}, "
+            f"{_count(manifest['docs'], 'document')}, {_signed(manifest['quantity_by_type'])}"
         )
         if manifest["duplicates"]:
             typer.echo(f"  {manifest['duplicates']} lines were in the topic twice and are in the batch once", err=True)
@@ -116,9 +116,8 @@ class _Told:
 
     def finish(self, out: Path) -> None:
         if not self._as_json:
-            typer.echo(
-                f"{self._verb} {self._batches} batches, {self._lines} lines. Check with: atp erp-batches --check {out}"
-            )
+            written = f"{self._verb} {_count(self._batches, 'batch', 'es')}, {_count(self._lines, 'line')}"
+            typer.echo(f"{written}. Check with: atp erp-batches --check {out}")
 
 
 def _check(folder: Path, *, as_json: bool) -> None:
@@ -128,10 +127,15 @@ def _check(folder: Path, *, as_json: bool) -> None:
     else:
         for problem in found.problems:
             typer.echo(problem)
-        verdict = f"{len(found.problems)} problems" if found.problems else "all of it holds together"
-        typer.echo(f"{found.batches} batches, {found.lines} lines, {_signed(found.quantity_by_type)}: {verdict}")
+        verdict = _count(len(found.problems), "problem") if found.problems else "all of it holds together"
+        sums = f"{_count(found.batches, 'batch', 'es')}, {_count(found.lines, 'line')}"
+        typer.echo(f"{sums}, {_signed(found.quantity_by_type)}: {verdict}")
     if found.problems:
         raise typer.Exit(1)
+
+
+def _count(number: int, what: str, plural: str = "s") -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}{plural}"
 
 
 def _signed(totals: dict[str, int]) -> str:

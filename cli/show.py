@@ -1,11 +1,9 @@
 """`atp show`: a SKU's positions, what may be promised of it, and why."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from cli.progress import bar
 from streams.answer import Answer
@@ -14,7 +12,18 @@ from streams.settings import Settings
 
 SHOWN_EVENTS = 8
 BUCKETS = ("returned", "quarantine", "damaged")
-COLUMNS = ("location", "on_hand", "sellable", *BUCKETS, "in_transit_in", "safety_stock", "atp_raw", "atp")
+COLUMNS = {
+    "location": "location",
+    "on hand": "on_hand",
+    "sellable": "sellable",
+    "returned": "returned",
+    "quarantine": "quarantine",
+    "damaged": "damaged",
+    "coming": "in_transit_in",
+    "safety": "safety_stock",
+    "raw": "atp_raw",
+    "ATP": "atp",
+}
 
 
 def show(
@@ -59,41 +68,46 @@ def _refuse(message: str) -> None:
 
 
 def _print(found: Answer) -> None:
-    console = Console(soft_wrap=True, highlight=False)
-
-    def say(text: str) -> None:
-        console.print(text, markup=False)
-
-    say(f"{found['sku']}, events heard up to {found['as_of'] or 'none'} ({_source(found)})\n")
-    table = Table(*(name.replace("_", " ") for name in COLUMNS), box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    typer.echo(f"{found['sku']}, events heard up to {found['as_of'] or 'none'} ({_source(found)})\n")
+    for text in aligned(
+        [tuple(COLUMNS), *(tuple(str(one[n]) for n in COLUMNS.values()) for one in found["positions"])]
+    ):
+        typer.echo(text)
     for one in found["positions"]:
-        table.add_row(*(str(one[name]) for name in COLUMNS))
-    console.print(table)
-    for one in found["positions"]:
-        say(f"\n{one['location']}: {explain_position(one)}")
+        typer.echo(f"\n{one['location']}: {explain_position(one)}")
         for event in one["last_events"][:SHOWN_EVENTS]:
-            say(f"  {event['event_time']}  {event['type']:<20} {_moved(event):<28} {paper(event['key'])}")
+            typer.echo(f"  {event['event_time']:<27}  {event['type']:<20} {_moved(event):<28} {paper(event['key'])}")
         for count in one["counts"]:
-            say(
+            typer.echo(
                 f"  counted {count['quantity']} {count['scope']} at {count['as_of']} ({count['document']}): "
                 f"expected {count['expected']}, variance {count['variance']:+d}"
             )
     if found["availability"]:
-        say("\nchannels")
+        typer.echo("\nchannels")
         for one in found["availability"]:
-            say(f"  {one['channel']}: {explain_channel(one)}")
-    _section(say, "open risks", [_risk(one) for one in found["risks"]])
-    _section(say, "transfers on the way", [_transfer(one) for one in found["transfers"] if one["open"]])
-    _section(say, "policies", [_policy(one) for one in found["policies"]])
+            typer.echo(f"  {one['channel']}: {explain_channel(one)}")
+    _section("open risks", [_risk(one) for one in found["risks"]])
+    _section("transfers on the way", [_transfer(one) for one in found["transfers"] if one["open"]])
+    _section("policies", [_policy(one) for one in found["policies"]])
 
 
-def _section(say: Any, title: str, lines: list[str]) -> None:  # noqa: ANN401
+def _section(title: str, lines: list[str]) -> None:
     if lines:
-        say(f"\n{title}")
+        typer.echo(f"\n{title}")
         for text in lines:
-            say(f"  {text}")
+            typer.echo(f"  {text}")
+
+
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lay rows out in columns, the first to the left, the others to the right: whole, however narrow the terminal."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if number == 0 else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
 
 
 def explain_position(one: Answer) -> str:
@@ -136,7 +150,8 @@ def _moved(event: Answer) -> str:
 
 
 def _risk(one: Answer) -> str:
-    return f"{one['severity']} {one['kind']} at {one['scope']}: {one['quantity']}, since {one['opened_at']}"
+    calm = f", calm since {one['calm_since']}" if one["calm_since"] else ""
+    return f"{one['severity']} {one['kind']} at {one['scope']}: {one['quantity']}, since {one['opened_at']}{calm}"
 
 
 def _transfer(one: Answer) -> str:

@@ -23,10 +23,15 @@ from atp.errors import FatalError
 
 ASK_S = 15.0
 """How long a question to the brokers may take."""
+SILENCE_S = 5.0
+"""After so long without a record or an end, brokers are asked whether they are there."""
 AWAY_S = 60.0
 """How long brokers that do not answer are waited for."""
 
 log = logging.getLogger(__name__)
+_client = logging.getLogger(f"{__name__}.client")
+_client.addHandler(logging.NullHandler())
+_client.propagate = False  # It says twenty times a second that brokers are away; what is raised here says it once.
 
 
 class CommittedReader:
@@ -40,6 +45,7 @@ class CommittedReader:
             {
                 "bootstrap.servers": brokers,
                 "group.id": "atp-reader",  # The client asks for a name; nothing is ever stored under it.
+                "log_level": 4,
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -51,7 +57,7 @@ class CommittedReader:
                 "queued.min.messages": 200_000,
                 "fetch.message.max.bytes": 4_194_304,
             },
-            logger=log,
+            logger=_client,
         )
         self.at_end: set[int] = set()
         """The partitions whose end was reached and where nothing came since."""
@@ -98,8 +104,7 @@ class CommittedReader:
         """
         first = self._consumer.poll(wait_s)
         if first is None:
-            if self._away and time.monotonic() - self._heard > AWAY_S:
-                raise self._unanswered(f"nothing heard for {AWAY_S:.0f} s")
+            self._listen()
             return []
         return [message for message in (first, *self._consumer.consume(most - 1, 0)) if self._is_record(message)]
 
@@ -109,6 +114,21 @@ class CommittedReader:
             self._consumer.list_topics(self.topic, timeout=ASK_S)
         except KafkaException as error:
             raise self._unanswered(error.args[0]) from error
+
+    def _listen(self) -> None:
+        """Tell silence from absence: ask, after a while of it. Raises: FatalError after 60 s of absence."""
+        if time.monotonic() - self._heard < SILENCE_S:
+            return
+        try:
+            self._consumer.list_topics(self.topic, timeout=SILENCE_S)
+        except KafkaException as error:
+            if not self._away:
+                self._away = True
+                log.warning("away brokers=%s error=%s", self._brokers, error.args[0])
+            if time.monotonic() - self._heard > AWAY_S:
+                raise self._unanswered(error.args[0]) from error
+        else:
+            self._heard, self._away = time.monotonic(), False
 
     def _is_record(self, message: Message) -> bool:
         error = message.error()
@@ -130,9 +150,7 @@ class CommittedReader:
                     "See what the topic keeps: atp topics"
                 )
             case _ if error.retriable() or error.code() in _AWAY:
-                if not self._away:
-                    self._heard, self._away = time.monotonic(), True
-                    log.warning("away brokers=%s error=%s", self._brokers, error)
+                log.info("retried by the client topic=%s error=%s", self.topic, error)
             case _:
                 raise self._unanswered(error)
         return False
@@ -147,7 +165,8 @@ class CommittedReader:
         return sorted(found.partitions)
 
     def _unanswered(self, error: object) -> FatalError:
-        return FatalError(f"the brokers {self._brokers} do not answer ({error}). See what runs: atp status")
+        reason = error.str() if isinstance(error, KafkaError) else error
+        return FatalError(f"the brokers {self._brokers} do not answer ({reason}). See what runs: atp status")
 
 
 _AWAY = {
@@ -161,9 +180,9 @@ _AWAY = {
 
 def topic_id(brokers: str, topic: str) -> str:
     """Return the id of a topic: one that was deleted and made again has another. Raises: FatalError."""
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 4}, logger=_client)
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_S)[topic].result()
     except KafkaException as error:
-        raise FatalError(f"cannot describe topic {topic} ({error.args[0]}). See what runs: atp status") from error
+        raise FatalError(f"cannot describe topic {topic}: {error.args[0].str()}. See what runs: atp status") from error
     return str(described.topic_id)
