@@ -30,4 +30,4 @@ def add_agent(
         except Exception as error:  # noqa: BLE001
             crash(error)
 
-    app.agent(channel, name=f"{app.conf.id}.route")(route)
+    app.agent(channel, name=f"{app.conf.id}.{topics[0]}")(route)

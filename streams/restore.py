@@ -94,6 +94,7 @@ def reader(brokers: str, name: str) -> Iterator[Consumer]:
             "enable.partition.eof": True,
             "fetch.queue.backoff.ms": 5,
             "fetch.wait.max.ms": 10,  # The end of a partition is told by an answer without records: soon, please.
+            "fetch.error.backoff.ms": 50,
             "fetch.message.max.bytes": 8 * 1024 * 1024,
         },
         logger=log,

@@ -206,8 +206,8 @@ class Task:
         self._chunk_number += 1
         if chunk.number != self._chunk_number:
             raise FatalError(
-                f"partition {self.partition} got chunk {chunk.number} after {self._chunk_number - 1}: records were lost "
-                "on their way through the worker. Report it; starting again reads from the marker"
+                f"partition {self.partition} got chunk {chunk.number} after {self._chunk_number - 1}: records were "
+                "lost on their way through the worker. Report it; starting again reads from the marker"
             )
         if chunk.records:
             self._at_end = False

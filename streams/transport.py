@@ -23,7 +23,7 @@ ASSIGN_S = 30.0
 """Telling Faust of an assignment takes milliseconds; a loop that does not answer is stuck."""
 
 
-class Consumer(FaustConsumer):  # type: ignore[misc]
+class Consumer(FaustConsumer):
     """Faust's side of the poller."""
 
     def __init__(self, transport: "Transport", *args: Any, **kwargs: Any) -> None:
@@ -51,7 +51,8 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
         self.app.consumer_generation_id = number  # Streams skip messages of another generation.
         await self.app.topics.on_partitions_assigned(assigned)
         self.app.flow_control.resume()
-        await self.app._fetcher.maybe_start()  # noqa: SLF001  (Faust starts it after the recovery of tables)
+        # Faust starts its fetcher after the recovery of tables.
+        await self.app._fetcher.maybe_start()  # type: ignore[attr-defined]  # noqa: SLF001
 
     async def _drain_messages(self, fetcher: Any) -> None:
         while not (self.should_stop or fetcher.should_stop):
@@ -133,7 +134,7 @@ class Consumer(FaustConsumer):  # type: ignore[misc]
         return partition
 
 
-class Transport(base.Transport):  # type: ignore[misc]
+class Transport(base.Transport):
     """Hands the app our consumer, and Faust's empty producer, which nothing here sends with."""
 
     Consumer = Consumer
@@ -144,7 +145,7 @@ class Transport(base.Transport):  # type: ignore[misc]
         self.poller = poller
 
 
-class NoTables(TableManager):  # type: ignore[misc]
+class NoTables(TableManager):
     """Tasks own the state: there is nothing for Faust to recover or to wait for."""
 
     async def on_start(self) -> None:
@@ -153,7 +154,7 @@ class NoTables(TableManager):  # type: ignore[misc]
         self.recovery.completed.set()
 
 
-class Boot(BootStrategy):  # type: ignore[misc]
+class Boot(BootStrategy):
     """No web server, no producer, no leader, no replies, whatever the settings say."""
 
     enable_kafka_producer = False
@@ -163,7 +164,7 @@ class Boot(BootStrategy):  # type: ignore[misc]
         return [self.app.consumer]
 
 
-class BatchApp(faust.App):  # type: ignore[misc]
+class BatchApp(faust.App):
     """A Faust app over the batch transport."""
 
     BootStrategy = Boot
@@ -186,18 +187,28 @@ class BatchApp(faust.App):  # type: ignore[misc]
         return  # State lies where the task puts it.
 
 
-class Chunks(Schema):  # type: ignore[misc]
+class Chunks(Schema[Any, Any]):
     """Values are chunks already."""
 
-    def loads_key(self, _app: Any, message: Message, **_: Any) -> Any:
+    def loads_key(self, app: Any, message: Message, **_: Any) -> Any:
         return message.key
 
-    def loads_value(self, _app: Any, message: Message, **_: Any) -> Any:
+    def loads_value(self, app: Any, message: Message, **_: Any) -> Any:
         return message.value
 
 
 def _message(chunk: Chunk) -> ConsumerMessage:
-    tp = TP(chunk.topic, chunk.partition)
+    value: Any = chunk
     return ConsumerMessage(
-        chunk.topic, chunk.partition, 0, 0.0, 0, None, None, chunk, None, tp=tp, generation_id=chunk.assignment
+        chunk.topic,
+        chunk.partition,
+        0,
+        0.0,
+        0,
+        None,
+        None,
+        value,
+        None,
+        tp=TP(chunk.topic, chunk.partition),
+        generation_id=chunk.assignment,
     )
