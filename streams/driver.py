@@ -23,13 +23,16 @@ from atp.events import DAY, Document, Event, TimeTicked
 from atp.fold import Frame
 from avro_schemas import codec
 from avro_schemas.instants import instant, read_instant
-from avro_schemas.public_json import parse_line
+from avro_schemas.public_json import NO_UNITS, parse_line
 from streams.answer import answer
-from streams.batch import Batch, Place, Sealed
+from streams.batch import Batch, Place
 from streams.dead_letter import Headers
+from streams.intake import Received, intake_batch
 from streams.memory import MemoryRows
+from topologies.intake import INBOUND
 from topologies.inventory import INVENTORY
 from topologies.partitioning import partition_of
+from topologies.topics import DEAD_LETTERS
 from topologies.topology import Topology
 
 STEPS = ("seal", "begin", "rows", "effects", "marker", "commit", "cache", "follow")
@@ -83,6 +86,8 @@ class TopologyDriver:
         """What was published, decoded, in order."""
         self.outputs: dict[str, list[Output]] = defaultdict(list)
         """What was published, as bytes, by the topic's name."""
+        self.inbound: dict[str, list[bytes]] = defaultdict(list)
+        """What `receive` took, by the inbound topic's name."""
         self.verdicts: dict[str, int] = defaultdict(int)
         """Committed records by verdict."""
         self._answers: dict[str, AvailabilityChanged] = {}
@@ -121,6 +126,19 @@ class TopologyDriver:
             self._partitions[number].ledger.append(_Record(self._now // 1000, key, value, headers))
         for number in numbers:
             self._read(number)
+        return self.effects[before:]
+
+    def receive(self, topic: str, value: bytes, key: bytes | None = None) -> list[Effect | DeadLetter]:
+        """Take what a source system sends to an inbound topic, as intake does: a line, a document, or rubbish."""
+        inbound = next(one for one in INBOUND if one.topic.name == topic)
+        before = len(self.effects)
+        record = Received(0, len(self.inbound[topic]), self._now // 1000, key, value, None)
+        self.inbound[topic].append(value)
+        taken = intake_batch(inbound, topic, [record], NO_UNITS)
+        for letter in taken.letters:
+            self._publish(DEAD_LETTERS.name, Output(0, key or b"", codec.encode(letter)))
+        for line in taken.lines:
+            self.send_bytes(line.key or None, line.value)
         return self.effects[before:]
 
     def tick(self, time: int | str) -> list[Effect | DeadLetter]:
@@ -165,7 +183,7 @@ class TopologyDriver:
 
     def show(self, sku: str) -> dict[str, Any]:
         """Return all that is known of a SKU in the shape of `atp show --json`."""
-        return answer(self._partitions[partition_of(sku.encode(), len(self._partitions))].cache, sku)
+        return answer(self._partitions[self.owner(sku)].cache, sku)
 
     def availability(self, sku: str | None = None) -> list[AvailabilityChanged]:
         """Return the last published answer of every channel, of one SKU or of all."""
@@ -182,6 +200,10 @@ class TopologyDriver:
     def dead_letters(self) -> list[DeadLetter]:
         """Return what was refused."""
         return [e for e in self.effects if isinstance(e, DeadLetter)]
+
+    def owner(self, sku: str) -> int:
+        """Return the partition that the SKU belongs to."""
+        return partition_of(sku.encode(), len(self._partitions))
 
     # Within -------------------------------------------------------------------------------------------------
 
@@ -223,26 +245,27 @@ class TopologyDriver:
         self._on_step("commit")
         partition.changelog.extend(rows)
         partition.marker = marker
-        self._publish(outputs, sealed)
+        for topic, output in outputs:
+            self._publish(topic, output)
+        for (_, verdict), records in sealed.counts.items():
+            self.verdicts[verdict] += records
         self._on_step("cache")
         self._catch_up(partition)
         self._on_step("follow")
         partition.batch = None
 
-    def _publish(self, outputs: list[tuple[str, Output]], sealed: Sealed) -> None:
-        for topic, output in outputs:
-            self.outputs[topic].append(output)
-            effect = codec.decode(output.value)
-            assert isinstance(effect, Effect | DeadLetter)  # The topology publishes nothing else.
-            self.effects.append(effect)
-            if isinstance(effect, AvailabilityChanged):
+    def _publish(self, topic: str, output: Output) -> None:
+        self.outputs[topic].append(output)
+        effect = codec.decode(output.value)
+        assert isinstance(effect, Effect | DeadLetter)  # The topologies publish nothing else.
+        self.effects.append(effect)
+        match effect:
+            case AvailabilityChanged():
                 self._answers[effect.key] = effect
-            elif isinstance(effect, VarianceChanged):
+            case VarianceChanged():
                 self._variances[effect.id] = effect
-            elif isinstance(effect, RiskChanged):
+            case RiskChanged():
                 self._risks[effect.id] = effect
-        for (_, verdict), records in sealed.counts.items():
-            self.verdicts[verdict] += records
 
     def _catch_up(self, partition: _Partition) -> None:
         for key, value in partition.changelog[partition.reflects :]:

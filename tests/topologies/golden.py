@@ -2,10 +2,12 @@
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atp.effects import AvailabilityChanged, RiskChanged, VarianceChanged
 from atp.events import MINUTE, PolicyChanged, TimeTicked
 from avro_schemas.public_json import parse_line
 
@@ -44,6 +46,13 @@ class Vector:
         chance.shuffle(copies)
         return copies
 
+    def renamed(self, sku: str, seed: int | None = None) -> "Vector":
+        """The same of another SKU, shuffled where a seed is given: many vectors then fit into one ledger."""
+        events = self.events if seed is None else self.shuffled(seed)
+        text = json.dumps([events, self.expect]).replace('"sku": "A"', json.dumps({"sku": sku})[1:-1])
+        other_events, other_expect = json.loads(text)
+        return Vector(self.name, self.part, self.order, other_events, other_expect)
+
 
 @dataclass
 class Answers:
@@ -54,6 +63,56 @@ class Answers:
     variances: list[Json]
     risks: list[Json] | None = None
     """None where the rig cannot tell."""
+
+    def of(self, sku: str) -> "Answers":
+        """What is said of one SKU."""
+        risks = None if self.risks is None else _of(sku, self.risks)
+        return Answers(_of(sku, self.positions), _of(sku, self.availability), _of(sku, self.variances), risks)
+
+
+def _of(sku: str, some: list[Json]) -> list[Json]:
+    return [one for one in some if one["sku"] == sku]
+
+
+def answers(positions: list[Json], effects: Iterable[object]) -> Answers:
+    """Put what was published, and what is held, into the words of the vectors."""
+    shown: dict[str, AvailabilityChanged] = {}
+    variances: dict[str, VarianceChanged] = {}
+    risks: dict[str, RiskChanged] = {}
+    for effect in effects:
+        match effect:
+            case AvailabilityChanged(channel=channel, key=key) if channel:
+                shown[key] = effect
+            case VarianceChanged(id=id_):
+                variances[id_] = effect
+            case RiskChanged(id=id_):
+                risks[id_] = effect
+    return Answers(
+        positions=positions,
+        availability=[{"sku": a.sku, "channel": a.channel, "atp": a.atp} for a in shown.values()],
+        variances=[
+            {
+                "kind": v.kind,
+                "sku": v.sku,
+                **({"location": v.location, "document": v.document} if v.kind == "COUNT" else {"transfer": v.transfer}),
+                "expected": v.expected,
+                "observed": v.observed,
+                "diff": v.diff,
+            }
+            for v in variances.values()
+            if v.status == "open"
+        ],
+        risks=[
+            {
+                "kind": r.kind,
+                "sku": r.sku,
+                "location" if r.kind == "negative_stock" else "channel": r.scope,
+                "quantity": r.quantity,
+            }
+            for r in risks.values()
+            if r.transition != "closed"
+        ],
+    )
 
 
 def vectors(part: str) -> list[Vector]:
