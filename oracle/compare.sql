@@ -42,11 +42,15 @@ SELECT 'availability', key, format('atp {}', a.atp), format('atp {}', p.atp)
 FROM answers a FULL JOIN published p USING (key)
 WHERE coalesce(a.atp, 0) <> coalesce(p.atp, 0);
 
--- A channel that sells a SKU must have been told of it, be it 0; so must whoever asks for a node.
+-- A channel that sells a SKU must have been told of it, be it 0, and so of a node that holds anything.
 INSERT INTO differences
 SELECT 'availability', c.channel || '|' || c.sku, format('atp {}', c.atp), 'nothing published'
 FROM channels c ANTI JOIN published p ON p.key = c.channel || '|' || c.sku
-WHERE c.atp = 0 AND c.sku IN (SELECT sku FROM nodes);
+WHERE c.atp = 0 AND c.sku IN (SELECT sku FROM nodes)
+UNION ALL
+SELECT 'availability', 'node|' || n.sku || '|' || n.location, 'atp 0', 'nothing published'
+FROM nodes n ANTI JOIN published p ON p.key = 'node|' || n.sku || '|' || n.location
+WHERE n.atp = 0 AND (n.sellable, n.returned, n.quarantine, n.damaged) <> (0, 0, 0, 0);
 
 -- ERP lines.
 CREATE OR REPLACE TABLE posted_once AS

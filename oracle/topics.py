@@ -93,9 +93,11 @@ class Topics:
         with _consumer(self._brokers) as consumer:
             consumer.assign([TopicPartition(name, part, starts.get(part, 0)) for part in waiting])
             while waiting:
-                batch = consumer.consume(READ_AT_ONCE, ASK_S)
-                if not batch:
+                # A batch is waited for until it is full: take the first record, then what is there besides.
+                first = consumer.poll(ASK_S)
+                if first is None:
                     raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"nothing came of {name}"))  # noqa: SLF001
+                batch = [first, *consumer.consume(READ_AT_ONCE, 0)]
                 for message in batch:
                     part, off, error = message.partition(), message.offset(), message.error()
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001

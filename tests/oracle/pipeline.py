@@ -1,0 +1,101 @@
+"""A partition in memory, whose rows and effects go to the judge as the bytes that topics would hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from atp.effects import AvailabilityChanged, DeadLetter, ErpLine, VarianceChanged
+from atp.errors import PoisonError
+from atp.events import Event
+from atp.fold import Frame, fold
+from avro_schemas import codec
+from oracle.compare import Comparison, compare
+from oracle.recompute import Ledger, connect, recompute
+from oracle.tables import (
+    add_ledger_record,
+    fill_availability,
+    fill_dead_letters,
+    fill_erp_lines,
+    fill_rows,
+    fill_variances,
+)
+from oracle.wire import Reader
+from streams.memory import MemoryRows
+
+Pair = tuple[bytes | None, bytes | None]
+READER = Reader()
+
+
+@dataclass
+class Topics:
+    """Records of one partition, by topic."""
+
+    ledger: list[Pair] = field(default_factory=list)
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+    availability: list[Pair] = field(default_factory=list)
+    erp_lines: list[Pair] = field(default_factory=list)
+    variances: list[Pair] = field(default_factory=list)
+    dead_letters: list[Pair] = field(default_factory=list)
+
+
+def folded(events: Sequence[Event], window: int, *, damaged: dict[int, bytes] | None = None) -> Topics:
+    """Fold the events in the order given; `damaged` are other bytes for the records at these offsets."""
+    topics, rows, frame = Topics(), MemoryRows(), Frame(window=window)
+    for offset, event in enumerate(events):
+        key, value = event.sku.encode() or None, (damaged or {}).get(offset) or codec.encode(event)
+        topics.ledger.append((key, value))
+        try:
+            outcome = fold(rows, codec.decode_event(value), frame)
+        except PoisonError as error:
+            topics.dead_letters.append((None, letter(offset, error.cause)))
+            continue
+        for name, row in outcome.changes.items():
+            rows.put(name, row)
+        if outcome.refusal is not None:
+            topics.dead_letters.append((None, letter(offset, outcome.refusal.cause)))
+        for effect in outcome.effects:
+            match effect:
+                case AvailabilityChanged():
+                    topics.availability.append((effect.key.encode(), codec.encode(effect)))
+                case ErpLine():
+                    topics.erp_lines.append((effect.posting_key.encode(), codec.encode(effect)))
+                case VarianceChanged():
+                    topics.variances.append((effect.id.encode(), codec.encode(effect)))
+                case _:
+                    pass
+    topics.rows = {key.encode(): codec.encode_row(row) for key, row in rows.scan("")}
+    return topics
+
+
+def letter(offset: int, cause: str) -> bytes:
+    return codec.encode(
+        DeadLetter(
+            cause=cause,
+            detail="",
+            suggestion="",
+            topic="stock-events",
+            partition=0,
+            offset=offset,
+            timestamp=0,
+            key=None,
+            value=None,
+            headers={},
+        )
+    )
+
+
+def judged(topics: Topics, window: int) -> tuple[duckdb.DuckDBPyConnection, Comparison]:
+    """Let the judge recompute from the ledger and compare with the rest."""
+    db = connect()
+    ledger = Ledger(db)
+    for offset, (key, value) in enumerate(topics.ledger):
+        add_ledger_record(ledger, READER, 0, offset, key, value, 1)
+    ledger.flush()
+    fill_rows(db, ((0, key, value) for key, value in topics.rows.items()), READER)
+    fill_availability(db, topics.availability, READER)
+    fill_erp_lines(db, topics.erp_lines, READER)
+    fill_variances(db, topics.variances, READER)
+    fill_dead_letters(db, topics.dead_letters, READER)
+    recompute(db, window)
+    return db, compare(db)

@@ -1,0 +1,142 @@
+"""Two computations that share no code come to the same figures, and a wrong one does not pass."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from atp.events import DAY, Document, ReservationReleased
+from avro_schemas import codec
+from oracle.compare import differences
+from tests.oracle.pipeline import Topics, folded, judged
+from tests.oracle.wild import Wild
+
+WINDOW = 7 * DAY
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pipeline_and_judge_agree(seed: int) -> None:
+    log = Wild(seed, 500, ticks=seed % 2 == 0).log()
+    db, found = judged(folded(log, WINDOW), WINDOW)
+    assert list(differences(db, 10)) == []
+    # The log holds something of everything that the judge must know about.
+    assert {"counts", "duplicate", "superseded", "conflict", "late"} <= set(found.verdicts)
+    assert found.variances
+    assert found.erp_lines > found.erp_totals > 0
+    assert found.refused == sum(found.verdicts.get(v, 0) for v in ("conflict", "late", "future", "malformed"))
+
+
+def test_damaged_records_are_refused_and_counted() -> None:
+    log = Wild(7, 200, ticks=False).log()
+    damaged = {10: b"garbage", 20: codec.encode(log[20])[:-3], 30: codec.encode(log[30]) + b"\x00"}
+    db, found = judged(folded(log, WINDOW, damaged=damaged), WINDOW)
+    assert found.verdicts["malformed"] == 3
+    assert list(differences(db, 10)) == []
+
+
+def test_what_is_not_folded_yet_is_judged_by_nobody() -> None:
+    log = Wild(8, 100, ticks=False).log()
+    later = ReservationReleased(
+        source="oms", document=Document("r", "1", 1), event_time=log[-1].event_time, sku="A1", quantity=2
+    )
+    db, _ = judged(folded([*log, later], WINDOW), WINDOW)
+    assert list(differences(db, 10)) == []
+
+
+# Each damage, and the kinds of difference that must be among those reported ----------------------------------
+
+
+def one_unit_more_in_a_row(topics: Topics) -> None:
+    key = next(key for key in sorted(topics.rows) if key.startswith(b"p|"))
+    row = codec.decode_row(key.decode(), topics.rows[key])
+    topics.rows[key] = codec.encode_row(replace(row, sellable=row.sellable + 1))  # type: ignore[union-attr, call-arg]
+
+
+def a_row_lost(topics: Topics) -> None:
+    del topics.rows[next(key for key in sorted(topics.rows) if key.startswith(b"p|"))]
+
+
+def a_channel_wrong_in_the_table(topics: Topics) -> None:
+    key = next(key for key in sorted(topics.rows) if key.startswith(b"s|"))
+    row = codec.decode_row(key.decode(), topics.rows[key])
+    first, *rest = row.channels  # type: ignore[union-attr]
+    channels = (replace(first, atp=first.atp + 1), *rest)
+    topics.rows[key] = codec.encode_row(replace(row, channels=channels))  # type: ignore[call-arg]
+
+
+def an_answer_lost(topics: Topics) -> None:
+    lost = topics.availability[-1][0]
+    topics.availability = [pair for pair in topics.availability if pair[0] != lost]
+
+
+def an_older_answer_last(topics: Topics) -> None:
+    seen: dict[bytes | None, bytes | None] = {}
+    for key, value in topics.availability:
+        old = seen.setdefault(key, value)
+        if codec.decode(old or b"").atp != codec.decode(value or b"").atp:  # type: ignore[union-attr]
+            first = (key, old)
+    topics.availability.append(first)
+
+
+def a_posting_lost(topics: Topics) -> None:
+    topics.erp_lines.pop(0)
+
+
+def a_posting_twice_under_another_key(topics: Topics) -> None:
+    line = codec.decode(topics.erp_lines[0][1] or b"")
+    topics.erp_lines.append((b"other", codec.encode(replace(line, posting_key="other"))))  # type: ignore[call-arg]
+
+
+def a_posting_key_with_two_contents(topics: Topics) -> None:
+    line = codec.decode(topics.erp_lines[0][1] or b"")
+    other = replace(line, business_date="2026-01-01")  # type: ignore[call-arg]
+    topics.erp_lines.append((topics.erp_lines[0][0], codec.encode(other)))
+
+
+def a_posting_out_of_balance(topics: Topics) -> None:
+    line = codec.decode(topics.erp_lines[0][1] or b"")
+    first, second = line.legs  # type: ignore[union-attr]
+    legs = (replace(first, quantity=first.quantity + 1), second)
+    topics.erp_lines[0] = (topics.erp_lines[0][0], codec.encode(replace(line, legs=legs)))  # type: ignore[call-arg]
+
+
+def a_variance_lost(topics: Topics) -> None:
+    for key, value in reversed(topics.variances):
+        if codec.decode(value or b"").status == "open":  # type: ignore[union-attr]
+            topics.variances = [pair for pair in topics.variances if pair[0] != key]
+            return
+
+
+def a_dead_letter_lost(topics: Topics) -> None:
+    topics.dead_letters.pop()
+
+
+def a_record_refused_that_should_count(topics: Topics) -> None:
+    from tests.oracle.pipeline import letter  # noqa: PLC0415 - only here
+
+    topics.dead_letters.append((None, letter(0, "late")))
+
+
+@pytest.mark.parametrize(
+    ("damage", "kinds"),
+    [
+        (one_unit_more_in_a_row, {"position"}),
+        (a_row_lost, {"position"}),
+        (a_channel_wrong_in_the_table, {"channel in the table"}),
+        (an_answer_lost, {"availability"}),
+        (an_older_answer_last, {"availability"}),
+        (a_posting_lost, {"ERP account", "ERP total"}),
+        (a_posting_twice_under_another_key, {"ERP account", "ERP total"}),
+        (a_posting_key_with_two_contents, {"posting key with several contents"}),
+        (a_posting_out_of_balance, {"ERP line out of balance"}),
+        (a_variance_lost, {"variance"}),
+        (a_dead_letter_lost, {"dead letter"}),
+        (a_record_refused_that_should_count, {"dead letter"}),
+    ],
+)
+def test_a_wrong_figure_is_found(damage: Callable[[Topics], None], kinds: set[str]) -> None:
+    topics = folded(Wild(2, 300, ticks=False).log(), WINDOW)
+    damage(topics)
+    db, found = judged(topics, WINDOW)
+    assert found.differences > 0
+    assert kinds <= {one.what for one in differences(db, 100)}
