@@ -199,6 +199,11 @@ def _read(
     known = -1 if table.marker is None else decode_marker(table.marker).batch
     if newest > known:
         table.delete()
+        if known < 0:
+            raise TornError(
+                f"the state of partition {partition} is gone: {changelogs.changelog} and {changelogs.evidence} hold "
+                f"rows of batch {newest} and no marker. Build it again from the ledger: atp rebuild"
+            )
         raise TornError(
             f"partition {partition} of {changelogs.changelog} holds rows of batch {newest}, its marker is of batch "
             f"{known}: a transaction was torn. Rebuild the partition: atp rebuild --partition {partition}"

@@ -117,6 +117,8 @@ class Table:
         """
         iterator = self._db.iter()
         for key, value in _walk(iterator, prefix.encode(), self.folder):
+            if key.startswith(b"!"):
+                continue  # The store's own.
             name = key.decode()
             row = self._young.get(name) or self._old.get(name)
             yield name, row if row is not None else _decoded(name, value)
