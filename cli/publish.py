@@ -13,17 +13,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from atp.checks import CheckError
 from atp.errors import FatalError
-from atp.intake import Units, read_units
 from avro_schemas import codec
 from avro_schemas.json_lines import Line, read_lines
-from avro_schemas.public_json import NO_UNITS, Problem, RefusedLineError, read_json
+from avro_schemas.public_json import Problem
 from streams.broker import resolve_brokers
 from streams.ledger import LedgerWriter
 from streams.settings import Settings
 from streams.spool import Spool
 from streams.topics_admin import ensure_topics
+from streams.units import units_of
 from topologies.intake import INBOUND, inbound_for
 
 SHOWN = 20
@@ -100,7 +99,7 @@ def publish(
         zcat year.jsonl.gz | atp publish - --keep-going --units units.json
     """
     settings = Settings()
-    known = _units(units or settings.units)
+    known = units_of(units or settings.units)
     tally = Tally()
     with _opened(file) as stream, _progress(file, stream) as tell:
         lines = _told(read_lines(stream, known), tally, tell)
@@ -176,17 +175,6 @@ def _report(tally: Tally, file: Path, *, dry_run: bool, as_json: bool) -> None:
                 f"Nothing was published. Correct these lines, or publish the rest: atp publish {file} --keep-going",
                 err=True,
             )
-
-
-def _units(path: Path | None) -> Units:
-    if path is None:
-        return NO_UNITS
-    try:
-        return read_units(read_json(path.read_bytes()))
-    except OSError as error:
-        raise FatalError(f"cannot read the units in {path}: {error.strerror}. Name another: --units FILE") from error
-    except (CheckError, RefusedLineError) as error:
-        raise FatalError(f"{path}: {error.detail}. Correct it, then try again.") from error
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from atp.errors import FatalError
-from streams.app import run
+from streams.app import AnyTopology, run
 from streams.broker import resolve_brokers
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics
+from topologies.intake import INTAKE
 from topologies.inventory import INVENTORY
 
-TOPOLOGIES = {"inventory": INVENTORY}
+TOPOLOGIES: dict[str, AnyTopology] = {"inventory": INVENTORY, "intake": INTAKE}
 
 
 def worker(

@@ -19,6 +19,7 @@ from atp.errors import AtpError, FatalError
 from streams import slot
 from streams.agent import add_agent
 from streams.cluster import refuse_old
+from streams.intake_tasks import IntakeTasks
 from streams.metrics import Metrics
 from streams.poller import Poller
 from streams.query import Query
@@ -28,6 +29,9 @@ from streams.task import Surroundings
 from streams.tasks import Tasks
 from streams.ticker import Ticker
 from streams.transport import BatchApp
+from streams.units import units_of
+from topologies.intake import Intake
+from topologies.topics import LEDGER
 from topologies.topology import Topology
 
 CRASHED = 3
@@ -38,11 +42,18 @@ LOOK_S = 0.2
 GC_THRESHOLDS = (50_000, 20, 100)
 """Rows and events hold no cycles: looking for them as often as Python does costs a quarter of the time."""
 
+AnyTopology = Topology | Intake
+
 log = logging.getLogger(__name__)
 
 
 def run(
-    settings: Settings, brokers: str, topologies: Sequence[Topology], *, state: Path | None, until_idle_s: float | None
+    settings: Settings,
+    brokers: str,
+    topologies: Sequence[AnyTopology],
+    *,
+    state: Path | None,
+    until_idle_s: float | None,
 ) -> None:
     """Work until told to stop (SIGTERM, SIGINT), or until idle for `until_idle_s` seconds. Raises: FatalError."""
     if sys.flags.optimize:
@@ -66,20 +77,29 @@ def crash(error: BaseException) -> None:
 
 
 async def _work(
-    settings: Settings, brokers: str, topologies: Sequence[Topology], mine: slot.Slot, until_idle_s: float | None
+    settings: Settings, brokers: str, topologies: Sequence[AnyTopology], mine: slot.Slot, until_idle_s: float | None
 ) -> None:
     shared, metrics = Shared(), Metrics()
-    apps, owners = [], []
+    apps: list[BatchApp] = []
+    owners: list[Tasks | IntakeTasks] = []
     for topology in topologies:
-        around = Surroundings(settings, brokers, topology, mine.folder / topology.name, shared, metrics, crash)
-        tasks = Tasks(around)
-        poller = Poller(brokers, around.group, tasks, BACKLOG_BATCHES * settings.batch_max, crash)
-        app = BatchApp(around.group, poller)
-        add_agent(app, [around.name(topology.source.name)], poller, tasks.hand_over, crash)
+        owner: Tasks | IntakeTasks
+        if isinstance(topology, Intake):
+            owner = IntakeTasks(settings, brokers, topology, units_of(settings.units), metrics, crash)
+        else:
+            around = Surroundings(settings, brokers, topology, mine.folder / topology.name, shared, metrics, crash)
+            owner = Tasks(around)
+        poller = Poller(brokers, owner.group, owner, BACKLOG_BATCHES * settings.batch_max, crash)
+        app = BatchApp(owner.group, poller)
+        for topic in owner.topics:
+            add_agent(app, [topic], poller, owner.hand_over, crash)
         apps.append(app)
-        owners.append(tasks)
-    ticker = Ticker(brokers, settings.topic_prefix + topologies[0].source.name, owners[0])
-    query = Query(settings.http_host, metrics, owners[0], settings.http_port)
+        owners.append(owner)
+    inventory = next((owner for owner in owners if isinstance(owner, Tasks)), None)
+    ticker = None
+    if inventory is not None and settings.ticks == "wall":
+        ticker = Ticker(brokers, settings.topic_prefix + LEDGER.name, inventory)
+    query = Query(settings.http_host, metrics, inventory, settings.http_port)
     query.start()
     mine.announce(query.url)
     log.info("serving url=%s state=%s", query.url, mine.folder)
@@ -88,7 +108,7 @@ async def _work(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for app in apps:
         await app.start()
-    if settings.ticks == "wall":
+    if ticker is not None:
         ticker.start()
     gc.collect()
     gc.freeze()
@@ -99,14 +119,14 @@ async def _work(
         except TimeoutError:
             continue
     log.info("leaving reason=%s", "told to stop" if stop.is_set() else "idle")
-    if settings.ticks == "wall":
+    if ticker is not None:
         ticker.stop()
     for app in apps:
         await app.stop()
     query.stop()
 
 
-def _idle(owners: Sequence[Tasks], until_idle_s: float | None) -> bool:
+def _idle(owners: Sequence[Tasks | IntakeTasks], until_idle_s: float | None) -> bool:
     if until_idle_s is None:
         return False
     moments = [owner.idle_since() for owner in owners]

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from atp.errors import FatalError
 from atp.intake import Units
@@ -22,7 +23,7 @@ from streams.poller import Chunk, Place
 from streams.settings import Settings
 from streams.topics_admin import topic_name
 from topologies import topics
-from topologies.intake import INTAKE, Inbound
+from topologies.intake import Inbound, Intake
 
 ASK_S = 30.0
 STOP_S = 90.0
@@ -35,11 +36,18 @@ class IntakeTasks:
     """The owner of the inbound partitions, which the poller works for."""
 
     def __init__(
-        self, settings: Settings, brokers: str, units: Units, metrics: Metrics, crash: Callable[[BaseException], None]
+        self,
+        settings: Settings,
+        brokers: str,
+        topology: Intake,
+        units: Units,
+        metrics: Metrics,
+        crash: Callable[[BaseException], None],
     ) -> None:
         """`crash` ends the process."""
-        self.group = f"{settings.app}-{INTAKE.name}"
-        self.topics = {topic_name(settings, one.topic): one for one in INTAKE.sources}
+        self.group = f"{settings.app}-{topology.name}"
+        """The consumer group."""
+        self.topics = {topic_name(settings, one.topic): one for one in topology.sources}
         self._settings = settings
         self._brokers = brokers
         self._units = units
@@ -148,23 +156,27 @@ class IntakeTasks:
 
     def _starts(self, places: Sequence[Place]) -> dict[Place, int]:
         """Ask where the group left off; where it never was, the beginning."""
-        asker = Consumer({"bootstrap.servers": self._brokers, "group.id": self.group, "client.id": "intake-start"})
-        starts: dict[Place, int] = {}
+        admin = AdminClient({"bootstrap.servers": self._brokers, "client.id": "intake-start"})
+        wanted = [TopicPartition(*place) for place in places]
+        asked = ConsumerGroupTopicPartitions(self.group, wanted)
         try:
-            for one in asker.committed([TopicPartition(*place) for place in places], timeout=ASK_S):
-                low, high = asker.get_watermark_offsets(TopicPartition(one.topic, one.partition), timeout=ASK_S)
-                if 0 <= one.offset < low:
-                    log.error(
-                        "gone topic=%s partition=%d from=%d to=%d reason=kept for less time than the intake was away",
-                        one.topic, one.partition, one.offset, low,
-                    )  # fmt: skip
-                starts[one.topic, one.partition] = low if one.offset < low else min(one.offset, high)
+            left = admin.list_consumer_group_offsets([asked], request_timeout=ASK_S)[self.group].result()
+            lows = admin.list_offsets({one: OffsetSpec.earliest() for one in wanted}, request_timeout=ASK_S)
+            low_of = {(one.topic, one.partition): future.result().offset for one, future in lows.items()}
         except KafkaException as error:
             raise FatalError(
                 f"the brokers {self._brokers} do not say where the intake left off ({error}). See: atp status"
             ) from error
-        finally:
-            asker.close()
+        starts = dict(low_of)
+        for one in left.topic_partitions or ():
+            place = (one.topic, one.partition)
+            if one.offset >= low_of[place]:
+                starts[place] = one.offset
+            elif one.offset >= 0:
+                log.error(
+                    "gone topic=%s partition=%d from=%d to=%d reason=kept for less time than the intake was away",
+                    one.topic, one.partition, one.offset, low_of[place],
+                )  # fmt: skip
         return starts
 
 

@@ -18,7 +18,10 @@ class Tasks:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self.group = around.group
+        """The consumer group."""
         self._topic = around.name(around.topology.source.name)
+        self.topics = [self._topic]
         self._tasks: dict[int, Task] = {}
         self._left: dict[int, int] = {}
         """Positions of tasks that closed since the last assignment: their group offsets have yet to follow."""
