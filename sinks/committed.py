@@ -74,6 +74,11 @@ class CommittedReader:
         self._consumer.close()
 
     @property
+    def away(self) -> bool:
+        """Whether the brokers did not answer when they were last asked: silence means nothing then."""
+        return self._away
+
+    @property
     def caught_up(self) -> bool:
         """Whether every assigned partition is at its end."""
         return self.at_end >= self._assigned

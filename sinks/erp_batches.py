@@ -157,7 +157,7 @@ class ErpBatches:
         while True:
             taken = self._decoded(reader.take(TAKE, WAIT_S))
             now = time.monotonic()
-            if not reader.caught_up or taken:
+            if taken or reader.away or not reader.caught_up:
                 news = now
             if taken and not waiting:
                 cut_at = now
