@@ -6,6 +6,7 @@ Source: docs/domain.md section 3.
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Literal
@@ -30,20 +31,23 @@ def reversal_rank(event: Reversal, key: str) -> str:
     return f"1|{event.event_time:020d}|{key}"
 
 
-_fields: dict[type[Envelope], Callable[[Any], tuple[Any, ...]]] = {}
+_business: dict[type[Envelope], tuple[Callable[[Any], tuple[Any, ...]], bool]] = {}
+"""By kind of event: what reads its business fields, and whether one of them is a mapping."""
 
 
 def digest(event: Event) -> bytes:
     """Eight bytes over the business fields: the same for a resend, different for another statement."""
     kind = type(event)
-    if (fields := _fields.get(kind)) is None:
-        names = [name for base in reversed(kind.__mro__) for name in getattr(base, "__slots__", ())]
-        fields = _fields[kind] = attrgetter(*(name for name in names if name not in TRANSPORT))
-    values = fields(event)
+    if (business := _business.get(kind)) is None:
+        stated = [field for field in fields(kind) if field.name not in TRANSPORT]
+        mapping = any("dict" in str(field.type) for field in stated)
+        business = _business[kind] = attrgetter(*(field.name for field in stated)), mapping
+    values = list(business[0](event))
     if isinstance(event, Correction) and event.replacement is not None:
-        values = (*(v for v in values if v is not event.replacement), digest(event.replacement))
-    ordered = [sorted(v.items()) if isinstance(v, dict) else v for v in values]
-    return blake2b(repr(ordered).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        values = [*(v for v in values if v is not event.replacement), digest(event.replacement)]
+    if business[1]:
+        values = [sorted(v.items()) if isinstance(v, dict) else v for v in values]
+    return blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def compare(known: Evidence | None, rank: str, mine: bytes) -> Literal["new", "duplicate", "conflict", "superseded"]:
