@@ -21,7 +21,7 @@ from cli.demo.summary import Batches, Seen
 from streams.ledger import LedgerWriter
 
 WORKERS = 2
-PLAY_S = 70.0
+PLAY_S = 60.0
 """How long the day takes where nothing else is asked for: long enough to watch, short enough to wait for."""
 KILL_AT = MIDNIGHT + (PROMO_START + 6) * MINUTE
 """In the flash promotion, when it hurts most."""

@@ -15,7 +15,7 @@ from cli.demo.summary import Seen, as_json, lines, next_commands, print_summary
 from streams import broker
 from streams.settings import Settings
 
-EVENTS = 120_000
+EVENTS = 100_000
 
 
 def demo(

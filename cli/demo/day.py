@@ -85,7 +85,7 @@ class Told:
     counted: str
     """The store whose count finds differences."""
     story: str
-    """A SKU with the most to tell: sold out by the promotion, and restocked."""
+    """A SKU with something to tell there: a receipt that was booked twice, and the count that found it."""
 
 
 def tell_day(events: int, seed: int) -> Told:
@@ -144,7 +144,7 @@ class _Day:
         plan.facts = plan.messages - plan.duplicates - plan.dead.total()
         plan.skus, plan.positions = len(self.retailer.products), len(self.on_hand)
         promoted = tuple(one.sku for one in self.retailer.promoted)
-        return Told(told, plan, promoted, self.counted, promoted[0])
+        return Told(told, plan, promoted, self.counted, self.count_skus[0].sku)
 
     # How things are told ----------------------------------------------------------------------------------
 

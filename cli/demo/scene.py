@@ -12,6 +12,8 @@ AGES_S = 5.0
 TRACED = 10
 """One event in so many is timed."""
 TRACES_MAX = 50_000
+NO_RISK = 1e9
+"""Minutes left of a SKU without an open risk."""
 RECENT = 6
 """Lines of news that are remembered."""
 
@@ -91,15 +93,14 @@ class Scene:
             found.append(age.seconds)
         return found
 
-    def tightest(self, channels: tuple[str, ...], most: int) -> list[str]:
-        """Return the SKUs of which the channels may promise least, those that dropped last first."""
-        left: dict[str, int] = {}
-        dropped: dict[str, int] = {}
-        for answer in self.view:
-            if answer.channel in channels:
-                left[answer.sku] = min(left.get(answer.sku, answer.atp), answer.atp)
-                dropped[answer.sku] = max(dropped.get(answer.sku, 0), answer.as_of)
-        return sorted(left, key=lambda sku: (left[sku], -dropped[sku], sku))[:most]
+    def tightest(self, channel: str, most: int) -> list[str]:
+        """Return the SKUs nearest to nothing: those at risk by the time they have left, then those with least left."""
+        minutes: dict[str, float] = {}
+        for risk in self.open.values():
+            left = float(risk.evidence.get("minutes_left") or 0.0)
+            minutes[risk.sku] = min(minutes.get(risk.sku, left), left)
+        units = {answer.sku: answer.atp for answer in self.view if answer.channel == channel}
+        return sorted(units, key=lambda sku: (minutes.get(sku, NO_RISK), units[sku], sku))[:most]
 
     def _answer(self, answer: AvailabilityChanged, partition: int) -> None:
         now = time.monotonic()

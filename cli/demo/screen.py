@@ -48,7 +48,7 @@ class Screen:
         if self._live is not None:
             self._news.append(line)
         else:
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
 
     def show(self, scene: Scene, told: int, total: int, arrival: int) -> None:
         """Draw the scene if it is time to."""
@@ -90,7 +90,7 @@ class Screen:
         self._seen |= {(one.id, one.transition) for one in fresh}
 
     def _tight_line(self, scene: Scene) -> str:
-        skus = scene.tightest((ONLINE,), 3)
+        skus = scene.tightest(ONLINE, 3)
         words = [f"{sku} {answer.atp}" for sku in skus if (answer := scene.view.get(f"{ONLINE}|{sku}"))]
         return f"tightest {', '.join(words)}" if words else ""
 
@@ -123,7 +123,7 @@ class Screen:
         table = Table("tightest SKUs", *channels, box=None, pad_edge=False, header_style="dim")
         for column in table.columns[1:]:
             column.justify = "right"
-        for sku in scene.tightest((ONLINE,), SKUS):
+        for sku in scene.tightest(ONLINE, SKUS):
             cells = []
             for channel in channels:
                 answer = scene.view.get(f"{channel}|{sku}")
