@@ -74,11 +74,17 @@ class Rig:
     """Events that moved goods."""
     workers: list[Worker] = field(default_factory=list)
 
-    def worker(self, *options: str, until_idle: float | None = 1.5, environ: dict[str, str] | None = None) -> Worker:
-        """Start a worker of the inventory topology."""
+    def worker(
+        self,
+        *options: str,
+        topology: str = "inventory",
+        until_idle: float | None = 1.5,
+        environ: dict[str, str] | None = None,
+    ) -> Worker:
+        """Start a worker of one topology."""
         log = self.settings.home / f"worker-{len(self.workers)}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "cli", "worker", "--topology", "inventory", *options]
+        command = [sys.executable, "-m", "cli", "worker", "--topology", topology, *options]
         if until_idle is not None:
             command += ["--until-idle", str(until_idle)]
         with log.open("wb") as output:
