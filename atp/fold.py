@@ -442,7 +442,7 @@ def _matures(draft: Draft, summary: Summary, before: int, now: int) -> bool:
     """Say whether a policy's date comes between two times."""
     wide = draft.get(POLICIES_KEY)
     entries = (*summary.policies, *(wide.entries if isinstance(wide, Policies) else ()))
-    return any(before < entry.effective <= now for entry in entries)
+    return bool(entries) and any(before < entry.effective <= now for entry in entries)
 
 
 def _reassess_all(draft: Draft, tick: int | None) -> None:

@@ -18,7 +18,7 @@ from atp.book import (
     position_key,
     transfer_key,
 )
-from atp.catalogue import COUNT_VAR, CUSTOMER
+from atp.catalogue import COUNT_VAR, CUSTOMER, words
 from atp.counts import Delta, Vector, covers, expect, variances
 from atp.draft import Draft
 from atp.policy import NodeTerms
@@ -65,14 +65,14 @@ class Moves:
                 self._transfer(leg.source)[1 if "|" in leg.target else 2] += units
 
     def _move(self, account: str, units: int) -> None:
-        parts = account.split("|")
+        parts = words(account)
         if len(parts) == 1:
             self.accounts[account] = self.accounts.get(account, 0) + units
         elif len(parts) == 2:
             self.vectors.setdefault(parts[1], [0, 0, 0, 0])[BUCKET_INDEX[parts[0]]] += units
 
     def _transfer(self, account: str) -> list[int]:
-        _, transfer, line, destination = account.split("|")
+        _, transfer, line, destination = words(account)
         return self.transfers.setdefault(f"{transfer}|{line}", {}).setdefault(destination, [0, 0, 0])
 
 
@@ -104,6 +104,7 @@ class Ledger:
         `count` is what the version counts, where it is a count at `after.count_at`.
         """
         draft, sku = self.draft, self.sku
+        versions = [after] if before is None else [before, after]
         draft.put(evidence_key(sku, event_key), after)
         moves = Moves()
         if before is not None:
@@ -115,13 +116,13 @@ class Ledger:
 
         in_transit = self._settle_transfers(moves, after.event_time)
         # A count that moves is withdrawn at its old place before it opens at the new: one id, told in this order.
-        recounted = dict.fromkeys(place for e in (before, after) if e is not None and (place := e.count_at))
+        recounted = {version.count_at: 0 for version in versions if version.count_at}
         for location in {**moves.vectors, **in_transit, **recounted}:
             self._settle(
                 location,
                 moves.vectors.get(location, EMPTY),
                 in_transit.get(location, 0),
-                [e for e in (before, after) if e is not None],
+                versions,
                 dropped=event_key if before is not None and before.count_at == location else "",
                 added=count if count is not None and after.count_at == location else None,
                 touch=(after.type, event_key, after.event_time),
@@ -153,13 +154,11 @@ class Ledger:
             ]
             kept = known.counts
             terms = NodeTerms(safety_stock=known.safety_stock, eligible=known.eligible, low_at=known.low_at)
+        covered = False
         if kept:
             kept = tuple(count for count in kept if count.as_of >= self.oldest)
-        if (
-            dropped
-            or added
-            or any(covers(count, v.event_time, v.source, v.source_seq) for count in kept for v in versions)
-        ):
+            covered = any(covers(count, v.event_time, v.source, v.source_seq) for count in kept for v in versions)
+        if dropped or added or covered:
             buckets, kept = self._recount(location, buckets, kept, dropped, added)
         on_hand = sum(buckets)
         type_, key, event_time = touch

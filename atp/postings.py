@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from atp.book import Evidence, Leg
-from atp.catalogue import COUNT_VAR, document_type
+from atp.catalogue import COUNT_VAR, document_type, words
 from atp.draft import Draft
 from atp.effects import ErpLeg, ErpLine
 from atp.events import DAY
@@ -79,7 +79,7 @@ def post_variance(
 def _line(
     sku: str, event_key: str, evidence: Evidence, leg: Leg, key: str, reverses: str, reason: str, kind: str = ""
 ) -> ErpLine:
-    source, target = leg.source.split("|"), leg.target.split("|")
+    source, target = words(leg.source), words(leg.target)
     # A bucket is two words, a transfer four, a boundary account one; each leg has a location on one side at least.
     on_hand = (leg.quantity if len(target) == 2 else 0) - (leg.quantity if len(source) == 2 else 0)
     place = source if len(source) == 2 else target if len(target) == 2 else max(source, target, key=len)

@@ -95,15 +95,16 @@ def per_minute(summary: Summary, now: int) -> float:
 def fastest(summary: Summary) -> float:
     """The most units a minute that any tick from now could find: rates only fall without events."""
     return max(
-        sum(units for _, units in summary.minutes) / FAST_MINUTES,
-        sum(units for _, units in summary.hours) / (SLOW_HOURS * 60),
+        sum([units for _, units in summary.minutes]) / FAST_MINUTES,
+        sum([units for _, units in summary.hours]) / (SLOW_HOURS * 60),
     )
 
 
 def may_run_short(rate: float, state: ChannelState) -> bool:
     """Say whether a risk could open at `rate` units a minute; never wrongly no."""
     # A Poisson tail of 5 % above `cover` needs a mean of at least a sixth of it.
-    return state.atp > 0 and rate * max(MEDIUM_MINUTES, terms_of(state).lag_s / 60 * 6) >= state.pool
+    lag_minutes = state.terms.lag_s / 60 if state.terms is not None else 0
+    return state.atp > 0 and rate * max(MEDIUM_MINUTES, lag_minutes * 6) >= state.pool
 
 
 @immutable
