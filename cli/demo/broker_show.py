@@ -12,12 +12,13 @@ from atp.book import business_key
 from atp.errors import FatalError
 from atp.events import MINUTE, TimeTicked
 from avro_schemas import codec
-from cli.demo.day import MIDNIGHT, PROMO_START, Message, Raw, Told
+from cli.demo.day import Told
 from cli.demo.outputs import Outputs, watching
 from cli.demo.scene import TRACED, Scene
 from cli.demo.screen import Screen
 from cli.demo.stage import Crew, Lag, Stage
 from cli.demo.summary import Batches, Seen
+from cli.demo.telling import MIDNIGHT, PROMO_START, Message, Raw
 from streams.ledger import LedgerWriter
 
 WORKERS = 2

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from cli.demo.broker_show import BrokerShow
-from cli.demo.day import Told, tell_day
+from cli.demo.day import LEAST, Told, tell_day
 from cli.demo.memory_show import MemoryShow
 from cli.demo.screen import Screen
 from cli.demo.stage import build, home
@@ -23,7 +23,7 @@ def demo(
         bool, typer.Option("--in-memory", help="Without Kafka: the same day, in one process.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Another seed is another day.")] = 1,
-    events: Annotated[int, typer.Option(min=2_000, help="About how many events the day has.")] = EVENTS,
+    events: Annotated[int, typer.Option(min=LEAST, help="About how many events the day has.")] = EVENTS,
     fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not at a pace to watch.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the demo's broker at the end.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,

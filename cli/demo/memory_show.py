@@ -7,10 +7,11 @@ from typing import Any
 from atp.events import DAY
 from avro_schemas import codec
 from cli.demo.broker_show import KILL_AT
-from cli.demo.day import Raw, Told
+from cli.demo.day import Told
 from cli.demo.scene import Scene
 from cli.demo.screen import Screen
 from cli.demo.summary import Batches, Seen
+from cli.demo.telling import Raw
 from oracle.compare import compare, differences
 from oracle.recompute import Ledger, connect, recompute
 from oracle.tables import (

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from atp.effects import RiskChanged, VarianceChanged
 from atp.events import MINUTE
-from cli.demo.day import MIDNIGHT
 from cli.demo.retailer import MARKETPLACES, ONLINE
 from cli.demo.scene import Scene, percentile
+from cli.demo.telling import MIDNIGHT
 
 LIVE_S = 0.25
 PLAIN_S = 4.0
