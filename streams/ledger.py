@@ -73,6 +73,7 @@ class LedgerWriter:
                 "compression.type": "lz4",
                 "linger.ms": 20,
                 "queue.buffering.max.messages": WAITING_MAX,
+                "topic.metadata.propagation.max.ms": 5_000,  # Topics are created, and wait for their leaders, before.
                 "message.timeout.ms": int(PATIENCE_S * 1000),
                 "delivery.report.only.error": True,
                 "on_delivery": self._on_failure,
