@@ -55,7 +55,7 @@ def demo(
         raise typer.Exit(130) from None
     found = lines(told, seen)
     if json_:
-        typer.echo(json.dumps(as_json(told, seen, found), ensure_ascii=False))
+        typer.echo(json.dumps({**as_json(told, seen, found), "next": after}, ensure_ascii=False))
     else:
         print_summary(console, found)
         _print_next(console, after)

@@ -2,7 +2,7 @@
 
 from atp.events import MINUTE, CountRecorded, Document, GoodsReceived, StockAdjusted
 from cli.demo.customers import sale
-from cli.demo.retailer import Product
+from cli.demo.retailer import COUNTED, OFFLINE, Product
 from cli.demo.telling import MIDNIGHT, Step, Telling
 
 
@@ -19,11 +19,11 @@ def counts(day: Telling) -> None:
     }
     for product in day.count_skus:
         difference, words = differences.get(product.sku, (0, ""))
-        day.at(14 * 60, count(day, product, day.counted, difference, words))
+        day.at(14 * 60, count(day, product, COUNTED, difference, words))
     for product in day.offline_skus:
         for minute in (10 * 60 + 10, 10 * 60 + 40, 11 * 60 + 5):
-            day.at(minute, sale(day, product, day.offline, 2))
-        day.at(11 * 60 + 30, count(day, product, day.offline, 0, ""))
+            day.at(minute, sale(day, product, OFFLINE, 2))
+        day.at(11 * 60 + 30, count(day, product, OFFLINE, 0, ""))
         day.plan.restated += 1
 
 
@@ -31,11 +31,11 @@ def book_in(day: Telling, product: Product, paper: str) -> Step:
     def step(minute: int) -> None:
         day.move(
             GoodsReceived(
-                source=f"store:{day.counted}",
+                source=f"store:{COUNTED}",
                 document=Document("grn", paper, 1),
                 event_time=day.moment(minute),
                 sku=product.sku,
-                location=day.counted,
+                location=COUNTED,
                 quantity=17,
             ),
             once=True,
@@ -48,11 +48,11 @@ def book_wrong(day: Telling, product: Product) -> Step:
     def step(minute: int) -> None:
         day.move(
             StockAdjusted(
-                source=f"store:{day.counted}",
+                source=f"store:{COUNTED}",
                 document=Document("adjustment", "J-13", 1),
                 event_time=day.moment(minute),
                 sku=product.sku,
-                location=day.counted,
+                location=COUNTED,
                 quantity=13,
                 reason="damaged",
             ),

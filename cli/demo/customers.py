@@ -12,7 +12,7 @@ from atp.events import (
     ShipmentConfirmed,
 )
 from cli.demo.goods import receipt
-from cli.demo.retailer import DCS, MARKETPLACES, ONLINE, STORE, Product
+from cli.demo.retailer import DCS, MARKETPLACES, OFFLINE, ONLINE, STORE, Product
 from cli.demo.telling import CLOSE, MIDNIGHT, OPEN, PROMO_END, PROMO_START, RESTOCK, Step, Telling
 
 BY_HOUR = (5, 7, 9, 10, 11, 9, 8, 8, 9, 11, 12, 10, 7, 4)
@@ -53,7 +53,7 @@ def sale(day: Telling, product: Product, store: str, units: int = 0) -> Step:
 
 def travel(day: Telling, event: SaleRecorded, product: Product) -> int | None:
     """How long a sale takes to arrive: one store was offline from 10 to 12, and one message in 100 is slow."""
-    if event.location == day.offline and 10 * HOUR <= event.event_time - MIDNIGHT < 12 * HOUR:
+    if event.location == OFFLINE and 10 * HOUR <= event.event_time - MIDNIGHT < 12 * HOUR:
         return MIDNIGHT + 12 * HOUR + 5 * MINUTE + day.chance.randrange(30 * SECOND) - event.event_time
     if day.chance.random() < 0.01 and product is not day.recalled:
         return day.chance.randrange(5 * MINUTE, 3 * HOUR)

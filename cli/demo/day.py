@@ -13,6 +13,7 @@ from cli.demo.customers import orders, promotion, shops
 from cli.demo.goods import openings, policies, recall, receipts, transfers
 from cli.demo.mail import resend, spoil, ticks
 from cli.demo.plan import Plan
+from cli.demo.retailer import COUNTED
 from cli.demo.slips import slips
 from cli.demo.telling import END, OPENING, Message, Telling
 
@@ -58,4 +59,4 @@ def _told(day: Telling) -> Told:
     plan.messages = sum(not isinstance(one.what, TimeTicked) for one in messages)
     plan.facts = plan.messages - plan.duplicates - plan.dead.total()
     plan.skus, plan.positions = len(day.retailer.products), len(day.on_hand)
-    return Told(messages, plan, day.counted, day.count_skus[0].sku)
+    return Told(messages, plan, COUNTED, day.count_skus[0].sku)

@@ -15,7 +15,7 @@ from atp.events import (
     TransferReceived,
     TransferShipped,
 )
-from cli.demo.retailer import DCS, MARKETPLACES, ONLINE, Product
+from cli.demo.retailer import COUNTED, DCS, MARKETPLACES, OFFLINE, ONLINE, Product
 from cli.demo.telling import CLOSE, MIDNIGHT, OPEN, OPENED, OPENING, PROMO_START, Step, Telling
 
 
@@ -54,8 +54,8 @@ def policies(day: Telling) -> None:
 
 def openings(day: Telling) -> None:
     per_minute = day.store_sales * 1.5 / (CLOSE - OPEN)
-    stories = {(one.sku, day.counted) for one in day.count_skus}
-    stories |= {(one.sku, day.offline) for one in day.offline_skus}
+    stories = {(one.sku, COUNTED) for one in day.count_skus}
+    stories |= {(one.sku, OFFLINE) for one in day.offline_skus}
     for product in day.retailer.products:
         rate = per_minute * product.weight
         shelf = int(rate * (CLOSE - OPEN) / len(product.stores) * 1.6) + 6
@@ -119,7 +119,7 @@ def transfers(day: Telling) -> None:
     plain = [one for one in day.retailer.products if not one.promoted and one not in (*day.thin, day.recalled)]
     for number in range(max(6, day.events // 500)):
         product = day.chance.choice(plain)
-        store = day.chance.choice([one for one in product.stores if one != day.counted])
+        store = day.chance.choice([one for one in product.stores if one != COUNTED])
         dc = day.chance.choice(DCS)
         lost = 3 if number == 0 else 0
         day.at(day.chance.randrange(6 * 60, 11 * 60), transfer(day, product, dc, store, lost))

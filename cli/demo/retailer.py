@@ -7,6 +7,8 @@ import random
 from dataclasses import dataclass
 
 STORES = tuple(f"S{number:03d}" for number in range(1, 181))
+COUNTED, OFFLINE = "S017", "S042"
+"""One store counts at 14:00, while it sells; the other's registers are offline from 10 to 12."""
 DCS = ("DC1", "DC2")
 ONLINE = "online"
 MARKETPLACES = ("marketplace-1", "marketplace-2")
@@ -19,6 +21,8 @@ GOODS = (
 )  # fmt: skip
 VARIANTS = ("OAK", "ASH", "PINE", "BLACK", "WHITE", "GREY", "RED", "BLUE", "GREEN", "SAND", "ROSE", "COPPER")
 
+STORIES = 12
+"""SKUs, the best sold ones, that the two stores with stories carry in any case."""
 PROMOTED = 8
 """SKUs of the flash promotion."""
 
@@ -67,4 +71,5 @@ def _range(rank: int, carried: int, chance: random.Random) -> tuple[str, ...]:
     first = rank * (carried // 2) % len(STORES)
     run = {STORES[(first + step) % len(STORES)] for step in range(carried // 2)}
     rest = chance.sample([store for store in STORES if store not in run], carried - len(run))
-    return tuple(sorted(run | set(rest)))
+    stories = {COUNTED, OFFLINE} if rank < STORIES else set()
+    return tuple(sorted(run | set(rest) | stories))

@@ -37,7 +37,7 @@ class Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
-        self._drawn = 0.0
+        self._drawn = 0.0 if console.is_terminal else time.monotonic()
         self._news: deque[Text] = deque(maxlen=4)
         self._rates: deque[tuple[float, int]] = deque(maxlen=60)
         self._seen: set[tuple[str, str]] = set()
@@ -154,7 +154,7 @@ class Screen:
 def _age(scene: Scene) -> str:
     ages = scene.recent()
     if not ages:
-        return "age of answers    -         "
+        return "age of answers" + " " * 25
     return f"age of answers {percentile(ages, 0.5) * 1000:5.0f} ms p50 {percentile(ages, 0.99) * 1000:6.0f} ms p99"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from atp.events import MINUTE, SECOND, Correction, EventRef, FinancialOnly, SaleRecorded, SaleVoided
-from cli.demo.retailer import STORE, Product
+from cli.demo.retailer import COUNTED, OFFLINE, STORE, Product
 from cli.demo.telling import Step, Telling
 
 
@@ -13,7 +13,7 @@ def slips(day: Telling) -> None:
 
     def somewhere() -> tuple[Product, str]:
         product = day.chance.choice(plain)
-        return product, day.chance.choice([x for x in product.stores if x not in (day.counted, day.offline)])
+        return product, day.chance.choice([x for x in product.stores if x not in (COUNTED, OFFLINE)])
 
     for _ in range(max(4, day.events // 3_000)):
         day.at(day.chance.randrange(9 * 60, 20 * 60), void(day, *somewhere()))

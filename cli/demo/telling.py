@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from atp.events import MINUTE, SECOND, Document, Event, Fact
 from cli.demo.plan import Plan, moves
-from cli.demo.retailer import STORES, Product, Retailer, retailer
+from cli.demo.retailer import STORIES, Product, Retailer, retailer
 
 MIDNIGHT = int(datetime(2026, 11, 27, tzinfo=UTC).timestamp()) * SECOND
 """The day: a Friday in November, when retailers have the most to promise."""
@@ -56,14 +56,11 @@ class Telling:
         self.papers = 0
         self.once: set[int] = set()
         """Places in `messages` that must not be sent again."""
-        by_store = {store: [one for one in self.retailer.products if store in one.stores] for store in STORES}
-        busiest = sorted(STORES, key=lambda store: (-len(by_store[store]), store))
-        self.counted, self.offline = busiest[0], busiest[1]
-        """Stores: one counts at 14:00, the other's registers are offline from 10 to 12."""
         plain = [one for one in self.retailer.products if not one.promoted]
         self.recalled = plain[len(plain) // 2]
-        self.count_skus = [one for one in by_store[self.counted] if one is not self.recalled][:12]
-        self.offline_skus = [one for one in by_store[self.offline] if one is not self.recalled][:4]
+        stories = [one for one in self.retailer.products[:STORIES] if one is not self.recalled]
+        self.count_skus, self.offline_skus = stories, stories[:4]
+        """SKUs that `COUNTED` and `OFFLINE` count."""
         # SKUs of which the DCs have little until a receipt in the afternoon.
         self.thin = [one for one in plain[:30] if one is not self.recalled][:: max(1, min(30, len(plain)) // 6)][:6]
         self.burst = max(40, events // 10 // len(self.retailer.promoted))
