@@ -10,6 +10,7 @@ import typer
 from atp.errors import FatalError
 from streams.app import AnyTopology, run
 from streams.broker import resolve_brokers
+from streams.cluster import wait_for
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics
 from topologies.intake import INTAKE
@@ -47,10 +48,13 @@ def worker(
     logging.basicConfig(
         level=os.environ.get("LOGLEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    for name in ("faust", "mode"):  # What they tell of services that start and stop is of no use to an operator.
+        logging.getLogger(name).setLevel(logging.WARNING)
     if topology is not None and topology not in TOPOLOGIES:
         raise FatalError(f"there is no topology {topology}. Try one of: {', '.join(TOPOLOGIES)}")
     settings = Settings() if ticks is None else Settings().model_copy(update={"ticks": ticks})
     brokers = resolve_brokers(settings)
+    wait_for(brokers)
     ensure_topics(brokers, settings)
     chosen = [TOPOLOGIES[topology]] if topology is not None else list(TOPOLOGIES.values())
     run(settings, brokers, chosen, state=state, until_idle_s=until_idle)

@@ -142,7 +142,8 @@ class Batch:
     @property
     def idle(self) -> bool:
         """Only time passed: ticks that changed nothing but the partition's clock."""
-        return self.events == 0 and not self._effects and not self._latest and self.rows.changes.keys() <= {CLOCK_KEY}
+        silent = not (self.events or self._effects or self._latest or self._letters)
+        return silent and self.rows.changes.keys() <= {CLOCK_KEY}
 
     def fold(
         self, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: Headers | None

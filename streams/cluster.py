@@ -1,6 +1,8 @@
 """What the brokers say of themselves: their version, and the ids of topics."""
 
+import logging
 import re
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +26,11 @@ class Uuid(Protocol):
 OLDEST = (3, 6)
 """Brokers before check nothing when a transaction ends late (KIP-890, part 1)."""
 ASK_S = 30.0
+PROBE_S = 2.0
+PATIENCE_S = 60.0
+"""How long brokers may be away when a worker starts; whoever runs it starts it again."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class TopicIds:
 def topic_ids(brokers: str, ledger: str, changelog: str, evidence: str) -> TopicIds:
     """Ask for the ids of three topics. Raises: FatalError."""
     names = [ledger, changelog, evidence]
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = _admin(brokers)
     try:
         answers = admin.describe_topics(TopicCollection(names), request_timeout=ASK_S)
         ids = [_text(answers[name].result().topic_id) for name in names]
@@ -49,7 +56,7 @@ def topic_ids(brokers: str, ledger: str, changelog: str, evidence: str) -> Topic
 
 def refuse_old(brokers: str) -> None:
     """Refuse brokers older than 3.6. Raises: FatalError."""
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = _admin(brokers)
     try:
         for number in admin.list_topics(timeout=ASK_S).brokers:
             resource = ConfigResource(ResourceType.BROKER, str(number))
@@ -63,6 +70,26 @@ def refuse_old(brokers: str) -> None:
                 )
     except KafkaException as error:
         raise FatalError(f"the brokers {brokers} do not answer: {error}. See: atp status") from error
+
+
+def wait_for(brokers: str) -> None:
+    """Wait for brokers that are away, a minute at most. Raises: FatalError."""
+    admin, deadline, said = _admin(brokers), time.monotonic() + PATIENCE_S, False
+    while True:
+        try:
+            admin.list_topics(timeout=PROBE_S)
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise FatalError(f"the brokers {brokers} do not answer: {error}. See: atp status") from error
+            if not said:
+                log.warning("the brokers %s do not answer; trying for %.0f s. See: atp status", brokers, PATIENCE_S)
+                said = True
+        else:
+            return
+
+
+def _admin(brokers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": brokers}, logger=log)
 
 
 def _text(uuid: "Uuid") -> str:

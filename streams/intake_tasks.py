@@ -95,6 +95,9 @@ class IntakeTasks:
         with self._lock:
             return dict(self._positions)
 
+    def ends(self, ends: Mapping[Place, int]) -> None:
+        """Tell nothing: the lag that matters is the ledger's."""
+
     def hand_over(self, chunk: Chunk) -> None:
         """Queue a chunk of the current assignment."""
         place = (chunk.topic, chunk.partition)

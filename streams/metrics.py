@@ -28,13 +28,13 @@ class Metrics:
         )
         self.lag_records = Gauge(
             "atp_lag_records",
-            "Records handed to a partition's task and not committed yet.",
+            "Records of a partition that are not committed yet.",
             ["partition"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "atp_lag_seconds",
-            "Age of the last event committed while more wait; 0 once the end is reached.",
+            "Age of the newest committed event while more wait; 0 once the end is reached.",
             ["partition"],
             registry=registry,
         )
@@ -53,24 +53,19 @@ class Metrics:
         self.restored = Counter("atp_restored_rows", "Rows read back from changelogs.", registry=registry)
         self.partitions = Gauge("atp_partitions", "Partitions that this worker works on.", registry=registry)
 
-    def committed(self, partition: int, sealed: Sealed, seconds: float, waiting: int) -> None:
-        """Count a batch that was committed in `seconds`, while `waiting` records wait behind it."""
+    def committed(self, sealed: Sealed, seconds: float) -> None:
+        """Count a batch that was committed in `seconds`."""
         for (kind, verdict), count in sealed.counts.items():
             self.events.labels(kind, verdict).inc(count)
         for cause, count in sealed.causes.items():
             self.dead_letters.labels(cause).inc(count)
         moment = time.time()
-        oldest = moment
         for timestamp_ms, count in sealed.ages:
-            then = timestamp_ms / 1000
-            oldest = min(oldest, then)
-            age = max(0.0, moment - then)
+            age = max(0.0, moment - timestamp_ms / 1000)
             for _ in range(count):
                 self.age.observe(age)
         self.batch_records.observe(sealed.records)
         self.commit.observe(seconds)
-        self.lag_records.labels(partition).set(waiting)
-        self.lag_seconds.labels(partition).set(moment - oldest if waiting else 0.0)
 
     def text(self) -> bytes:
         """Return them in Prometheus' text format."""

@@ -6,6 +6,8 @@ from itertools import islice
 
 from atp.book import Row, Rows
 
+_UNCHANGED = object()
+
 
 class Overlay:
     """`Rows` that shows the changes of a batch before they are committed; what it lies over stays as it is."""
@@ -19,10 +21,8 @@ class Overlay:
 
     def get(self, key: str) -> Row | None:
         """Return the row, None where there is none."""
-        try:
-            return self.changes[key]
-        except KeyError:
-            return self._base.get(key)
+        found = self.changes.get(key, _UNCHANGED)
+        return self._base.get(key) if found is _UNCHANGED else found  # type: ignore[return-value]
 
     def scan(self, prefix: str) -> Iterator[tuple[str, Row]]:
         """Yield the rows whose key starts with `prefix`, in key order, as they stand when asked."""

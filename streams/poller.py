@@ -67,6 +67,10 @@ class Owner(Protocol):
         """Return the positions that are committed."""
         ...
 
+    def ends(self, ends: Mapping[Place, int]) -> None:
+        """Hear where the partitions end, once a second: for telling the lag."""
+        ...
+
 
 class Poller:
     """Owns the Kafka consumer of one group."""
@@ -83,7 +87,7 @@ class Poller:
         self._brokers = brokers
         self._owner = owner
         self._backlog_max = backlog_max
-        self._crash = crash
+        self.crash = crash
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._deliver: Callable[[Chunk], None] = lambda _: None
@@ -149,12 +153,13 @@ class Poller:
                 now = time.monotonic()
                 if now >= self._follow_at:
                     self._follow(asynchronous=True)
+                    self._owner.ends(self._ends())
                     self._follow_at = now + FOLLOW_S
                 if self._away_since is not None:
                     self._probe(now)
             self._consumer.close()
         except BaseException as error:  # noqa: BLE001  (a poller that ends leaves a worker that does nothing)
-            self._crash(error)
+            self.crash(error)
 
     def _hand_over(self, messages: list[Message]) -> None:
         groups: dict[Place, list[Message]] = {}
@@ -237,6 +242,14 @@ class Poller:
             log.warning("group offsets lag behind error=%s", error.args[0])  # The markers are the truth.
         else:
             self._followed.update(news)
+
+    def _ends(self) -> dict[Place, int]:
+        found = {}
+        for place in self.places:
+            answer = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            if answer is not None and answer[1] >= 0:
+                found[place] = answer[1]
+        return found
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN and self._away_since is None:  # noqa: SLF001

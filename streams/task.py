@@ -89,6 +89,8 @@ class Task:
         """The next position of the ledger, as committed."""
         self.last_tick = 0
         """The partition's clock as committed, in microseconds; 0 before the first tick."""
+        self.up_to = time.time()
+        """The broker's time, in unix seconds, of the newest event that is committed; at first, of the opening."""
         self.last_event = time.monotonic()
         """When an event other than a tick was last folded or committed, or the task opened."""
 
@@ -284,7 +286,9 @@ class Task:
         if sealed.events:
             self.last_event = self._committed_at
         self._batch = self._new_batch()
-        around.metrics.committed(self.partition, sealed, self._committed_at - began, self.backlog)
+        if sealed.ages:
+            self.up_to = sealed.ages[-1][0] / 1000
+        around.metrics.committed(sealed, self._committed_at - began)
 
     def _new_batch(self) -> Batch:
         assert self._table is not None

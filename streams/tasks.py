@@ -70,6 +70,16 @@ class Tasks:
         positions = self._left | {task.partition: task.position for task in self.all}
         return {(self._topic, partition): position for partition, position in positions.items() if position}
 
+    def ends(self, ends: Mapping[Place, int]) -> None:
+        """Tell the lag of each partition."""
+        metrics = self._around.metrics
+        moment = time.time()
+        for (_, partition), end in ends.items():
+            task = self._tasks.get(partition)
+            if task is not None:
+                metrics.lag_records.labels(partition).set(max(0, end - task.position))
+                metrics.lag_seconds.labels(partition).set(0 if task.at_rest else moment - task.up_to)
+
     def hand_over(self, chunk: Chunk) -> None:
         """Give a chunk to its task. One that is gone has no use for it."""
         task = self._tasks.get(chunk.partition)

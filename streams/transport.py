@@ -55,9 +55,12 @@ class Consumer(FaustConsumer):
         await self.app._fetcher.maybe_start()  # type: ignore[attr-defined]  # noqa: SLF001
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        while not (self.should_stop or fetcher.should_stop):
-            chunk = await self._chunks.get()
-            await self.callback(_message(chunk))
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                chunk = await self._chunks.get()
+                await self.callback(_message(chunk))
+        except Exception as error:  # noqa: BLE001  (a fetcher that ends leaves a worker that does nothing)
+            self._poller.crash(error)
 
     async def on_stop(self) -> None:
         """Leave the group; the poller's thread finishes what is in flight."""
