@@ -15,10 +15,11 @@ from atp.checks import check
 from atp.effects import DeadLetter, Effect
 from atp.errors import PoisonError
 from atp.events import Event
+from avro_schemas.envelope import quick
 from avro_schemas.errors import UndecodableError
 from avro_schemas.generate import ROOMS
-from avro_schemas.reader import BODY, Read, reader
-from avro_schemas.schemas import MAGIC, fingerprint, load, released
+from avro_schemas.reader import Read, reader
+from avro_schemas.schemas import BODY, MAGIC, Schema, fingerprint, load, released
 from avro_schemas.writer import Write, optional_bytes, writer
 
 REGISTRY_MAGIC = 0
@@ -142,10 +143,18 @@ def _build() -> None:
             of_replacement = {"replacement": optional_bytes(encode)} if kind is events.Correction else {}
             head = MAGIC + fingerprint(schema)
             _WRITE[kind] = head, writer(schema, of_replacement)
-            _READ[head] = kind, _unpacked(kind, reader(schema, classes))
+            _READ[head] = kind, _quickly(kind, schema, _unpacked(kind, reader(schema, classes)))
             for older in released(kind, room):
                 old_head = MAGIC + fingerprint(older)
                 _READ.setdefault(old_head, (kind, _unpacked(kind, reader(schema, classes, older))))
+
+
+def _quickly(kind: type, schema: Schema, read: Read) -> Read:
+    """Try the quick reader of events first, where there is one."""
+    by_hand = quick(kind, schema) if kind in EVENTS and kind is not events.Correction else None
+    if by_hand is None:
+        return read
+    return lambda data: found if (found := by_hand(data)) is not None else read(data)
 
 
 def _unpacked(kind: type, read: Read) -> Read:

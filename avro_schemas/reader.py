@@ -7,13 +7,12 @@ from typing import Any
 from fastavro import parse_schema, schemaless_reader
 
 from avro_schemas.errors import UndecodableError
-from avro_schemas.schemas import Schema, plain
+from avro_schemas.schemas import BODY, Schema, plain
 
 Make = Callable[[Any], Any]
 Read = Callable[[bytes], Any]
-"""Takes a whole message; its body begins at byte 10."""
+"""Takes a whole message; its body begins at `BODY`."""
 
-BODY = 10
 MANY_NULLS = 3
 
 

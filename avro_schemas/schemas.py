@@ -18,6 +18,8 @@ Schema = Any
 
 MAGIC = b"\xc3\x01"
 """Opens Avro's single-object encoding; eight bytes of fingerprint follow, then the body."""
+BODY = 10
+"""Where the body begins."""
 
 
 def load(cls: type, room: str) -> Schema:
