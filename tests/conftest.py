@@ -34,7 +34,7 @@ def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         settings = Settings(brokers=None, home=tmp_path_factory.mktemp("broker"))
         lacking = broker.missing(settings, libs=JARS)
         if lacking is not None:
-            _without(f"{lacking}. Name a broker: ATP_TEST_BROKERS=host:9092 pytest -m broker")
+            without(f"{lacking}. Name a broker: ATP_TEST_BROKERS=host:9092 pytest -m broker")
         found = broker.up_local(settings, libs=JARS, port=kafka_local.free_port())
         try:
             yield found.brokers
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.broker)
 
 
-def _without(reason: str) -> None:
+def without(reason: str) -> None:
     if os.environ.get("ATP_REQUIRE_BROKER") == "1":
         pytest.fail(f"no broker, and ATP_REQUIRE_BROKER=1 asks for one: {reason}", pytrace=False)
     pytest.skip(reason)
