@@ -56,6 +56,30 @@ def run(system: str, fold: str, events: int, number: int, brokers: str, settings
     return Run(system, events, rate)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A worker's time, looked at from outside: see profile.py."""
+
+    shares: dict[str, float]
+    """Of the time that its threads were busy, by step."""
+    cpu_s: dict[str, float]
+    garbage_s: float
+
+
+def profile(events: int, brokers: str, settings: Settings) -> Seen:
+    """Let our worker fold the load and look at what it does. Raises: FatalError."""
+    broker.fresh_outputs(brokers, settings)
+    name = f"{settings.topic_prefix}profile"
+    folder = settings.home.absolute() / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    job = Job("work", events, brokers, settings.topic_prefix, name, str(folder))
+    command = [sys.executable, "-m", "bench.profile", job.encode()]
+    seen = Seen(**json.loads(execute(command, environment(settings, brokers, name, folder), folder)))
+    shutil.rmtree(folder)
+    return seen
+
+
 def name_of(system: str, fold: str, number: int, settings: Settings) -> str:
     """Name a run: its group, its transactional ids, its folder. The prefix tells whose topics they are."""
     return f"{settings.topic_prefix}{MODULES[system].rpartition('.')[2]}-{fold}-{number}"

@@ -6,6 +6,8 @@ TARGETS = {"work": 1.5, "toy": 2.0}
 """Ours to Quix Streams, at least."""
 AGE_MS = 200.0
 RESTORE = 100_000
+LEAST = 0.005
+"""Share of the time below which a step is not worth a line."""
 
 
 def text(report: Report) -> str:
@@ -22,13 +24,20 @@ def text(report: Report) -> str:
             "Restore, local store wiped",
             f"  {restored.rows:,} rows in {restored.seconds:.1f} s: {_against(restored.rate, RESTORE)}",
         ]
-    if report.latency is not None:
+    if report.ages is not None:
         lines += ["Age: event handed to the producer until its availability is readable, committed"]
         lines += [
             f"  at {age.events_per_s:,} events/s: p50 {age.p50_ms:.0f} ms, p99 {age.p99_ms:.0f} ms, "
             f"max {age.max_ms:.0f} ms ({_verdict(age.p99_ms <= AGE_MS)} p99 {AGE_MS:.0f} ms)"
             + (f"; {age.unanswered} events without an answer" if age.unanswered else "")
-            for age in report.latency
+            for age in report.ages
+        ]
+    if (seen := report.profile) is not None:
+        used = ", ".join(f"{kind} {seconds:.1f} s" for kind, seconds in seen.cpu_s.items())
+        lines += [
+            "Our worker's time, same work",
+            *(f"  {share:6.1%}  {step}" for step, share in seen.shares.items() if share >= LEAST),
+            f"  CPU: {used}; {seen.garbage_s:.1f} s of it looking for cyclic garbage",
         ]
     return "\n".join(lines)
 

@@ -40,7 +40,8 @@ class Report:
     whole: Run | None = None
     """Our worker on the whole load."""
     restore: restoring.Restore | None = None
-    latency: list[latency.Ages] | None = None
+    profile: hosts.Seen | None = None
+    ages: list[latency.Ages] | None = None
 
     def encode(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -53,9 +54,9 @@ def run(
 ) -> Report:
     """Run the parts that are named: tables, whole, latency. Raises: FatalError."""
     homes = {name: settings.model_copy(update={"topic_prefix": prefix}) for name, prefix in LOADS.items()}
-    work = toy = whole = restored = ages = None
+    work = toy = whole = restored = ages = seen = None
     if "tables" in parts:
-        work, toy = _tables(brokers, homes["slice"], sales, rounds, say)
+        work, toy, seen = _tables(brokers, homes["slice"], sales, rounds, say)
     if "whole" in parts:
         say(f"publishing the whole load: {sales:,} sales and their receipts ...")
         events = load.publish(brokers, broker.fresh_ledger(brokers, homes["whole"]), sales)
@@ -68,12 +69,12 @@ def run(
         say(f"sending at {' and '.join(f'{rate:,}' for rate in RATES)} events/s ...")
         ages = latency.measure(RATES, LATENCY_S, brokers, homes["latency"])
         broker.clear(brokers, homes["latency"])
-    return Report(work, toy, whole, restored, ages)
+    return Report(work, toy, whole, restored, seen, ages)
 
 
 def _tables(
     brokers: str, settings: Settings, sales: int, rounds: int, say: Callable[[str], None]
-) -> tuple[list[Line], list[Line]]:
+) -> tuple[list[Line], list[Line], hosts.Seen]:
     events = min(SLICE, sales)
     say(f"publishing the first {events:,} events of the load ...")
     load.publish(brokers, broker.fresh_ledger(brokers, settings), sales, events)
@@ -89,8 +90,10 @@ def _tables(
                 one = hosts.run(system, fold, events, number, brokers, settings)
                 say(f"round {number + 1}, {fold}: {system} {one.rate:,.0f} events/s")
                 found[fold].append(one)
+    say("looking at where our worker's time goes ...")
+    seen = hosts.profile(events, brokers, settings)
     broker.clear(brokers, settings)
-    return _lines(found["work"]), _lines(found["toy"])
+    return _lines(found["work"]), _lines(found["toy"]), seen
 
 
 def _lines(runs: list[Run]) -> list[Line]:
