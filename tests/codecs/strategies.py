@@ -8,11 +8,12 @@ from typing import Any, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from atp import checks, events
+from atp import events, limits, particulars
 from atp.book import BUCKETS, Row
-from atp.checks import QUANTITY_MAX, TIME_MAX, TIME_MIN, needs_quantity
+from atp.checks import needs_quantity
 from atp.effects import DeadLetter, Effect
 from atp.events import Document, Event, EventRef, Ref
+from atp.limits import QUANTITY_MAX, TIME_MAX, TIME_MIN
 from avro_schemas.generate import TIMES
 
 EVENTS: tuple[type, ...] = get_args(Event)
@@ -23,17 +24,17 @@ _visible = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs", "Cn")
 
 
 def _is_name(text: str) -> bool:
-    return checks.is_name(text)
+    return limits.is_name(text)
 
 
 names = st.text(_visible, min_size=1, max_size=20).map(lambda text: unicodedata.normalize("NFC", text)).filter(_is_name)
 ids = st.text(_visible, min_size=1, max_size=30)
 times = st.integers(TIME_MIN, TIME_MAX - 1)
-numbers = st.integers(0, checks.NUMBER_MAX)
+numbers = st.integers(0, limits.NUMBER_MAX)
 days = st.dates().map(lambda day: day.isoformat())
 documents = st.builds(Document, ids, ids, numbers)
 refs = st.builds(Ref, ids, numbers)
-marks = st.dictionaries(ids, st.integers(0, checks.SEQUENCE_MAX), max_size=3)
+marks = st.dictionaries(ids, st.integers(0, limits.SEQUENCE_MAX), max_size=3)
 buckets = st.sampled_from(BUCKETS)
 units = st.integers(1, QUANTITY_MAX)
 policies = st.builds(
@@ -53,7 +54,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "sku": names,
     "location": names,
     "channel": st.just("") | names,
-    "source_seq": st.integers(0, checks.SEQUENCE_MAX),
+    "source_seq": st.integers(0, limits.SEQUENCE_MAX),
     "order": refs,
     "expiry": days,
     "recorded_time": times,
@@ -63,13 +64,13 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "transfer": refs,
     "eta": days,
     "need_date": days,
-    "disposition": st.sampled_from(checks.DISPOSITIONS),
+    "disposition": st.sampled_from(particulars.DISPOSITIONS),
     "to_status": buckets,
     "status": buckets,
-    "scope": st.sampled_from(checks.SCOPES),
-    "basis": st.sampled_from(checks.BASES),
-    "state": st.sampled_from(checks.STATES),
-    "decision": st.sampled_from(checks.DECISIONS),
+    "scope": st.sampled_from(particulars.SCOPES),
+    "basis": st.sampled_from(particulars.BASES),
+    "state": st.sampled_from(particulars.STATES),
+    "decision": st.sampled_from(particulars.DECISIONS),
     "request_id": ids,
     "as_of": times,
     "expires_at": times,
@@ -120,7 +121,7 @@ def event_of(draw: st.DrawFn, kind: type) -> Any:
 
 
 def _reverse(draw: st.DrawFn, kind: type, found: dict[str, Any]) -> None:
-    name = draw(st.sampled_from(checks.REVERSIBLE[kind]))
+    name = draw(st.sampled_from(particulars.REVERSIBLE[kind]))
     found["reverses"] = EventRef(name, draw(ids), draw(documents))
     if kind is not events.Correction:
         return

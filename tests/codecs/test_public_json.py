@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atp import events
-from atp.checks import QUANTITY_MAX
 from atp.events import Document, EventRef, PolicyFields, Ref
 from atp.intake import read_units
+from atp.limits import QUANTITY_MAX
 from avro_schemas import codec
 from avro_schemas.errors import UndecodableError
 from avro_schemas.json_lines import read_lines

@@ -1,0 +1,211 @@
+"""What the fields of one class of events must be, beyond those that all events share."""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+from atp import events as e
+from atp.book import BUCKETS
+from atp.events import Envelope
+from atp.limits import (
+    ID_MAX,
+    NUMBER_MAX,
+    QUANTITY_MAX,
+    check_day,
+    check_marks,
+    check_number,
+    check_ref,
+    check_text,
+    check_time,
+    check_word,
+    is_id,
+    is_name,
+    refuse,
+    refuse_name,
+    refuse_text,
+    refuse_value,
+)
+
+DISPOSITIONS = ("sellable", "damaged", "quarantine", "vendor_return", "scrap")
+SCOPES = ("on_hand", *BUCKETS)
+STATES = ("soft", "firm")
+DECISIONS = ("accepted", "rejected")
+BASES = ("physical", "sellable", "net-of-reservations")
+
+FACTS = tuple(kind.__name__ for kind in get_args(e.Fact))
+REVERSIBLE: dict[type, tuple[str, ...]] = {
+    e.SaleVoided: ("SaleRecorded",),
+    e.ShipmentReversed: ("ShipmentConfirmed", "PickupConfirmed", "TransferShipped"),
+    e.Correction: FACTS,
+}
+"""What a reversal may name."""
+
+
+def _other_place(event: e.TransferShipped | e.TransferRequested | e.TransferApproved) -> None:
+    if not is_name(event.to_location):
+        refuse_name("to_location", event.to_location)
+    if event.to_location == event.location:
+        refuse("invalid", "to_location", f"must be another than location, {event.location}")
+
+
+def _from_place(event: e.TransferReceived | e.OrderAllocated) -> None:
+    if event.from_location and not is_name(event.from_location):
+        refuse_name("from_location", event.from_location)
+
+
+def _disposition(event: e.ReturnDispositioned) -> None:
+    check_word("disposition", event.disposition, DISPOSITIONS)
+    _refs(event)
+
+
+def _received(event: e.GoodsReceived) -> None:
+    check_word("to_status", event.to_status, BUCKETS)
+    _refs(event)
+
+
+def _shipped(event: e.TransferShipped | e.TransferRequested | e.TransferApproved) -> None:
+    _other_place(event)
+    _refs(event)
+
+
+def _arrived(event: e.TransferReceived | e.OrderAllocated) -> None:
+    _from_place(event)
+    _refs(event)
+
+
+def _adjusted(event: e.StockAdjusted) -> None:
+    check_word("status", event.status, BUCKETS)
+
+
+def _status(event: e.StatusChanged) -> None:
+    check_word("from_status", event.from_status, BUCKETS)
+    check_word("to_status", event.to_status, BUCKETS)
+    if event.from_status == event.to_status:
+        refuse("invalid", "to_status", f"must be another than from_status, {event.from_status}")
+
+
+def _count(event: e.CountRecorded | e.SnapshotReceived) -> None:
+    check_word("scope", event.scope, SCOPES)
+    check_time("as_of", event.as_of)
+    check_marks(event.through_seq)
+    if isinstance(event, e.SnapshotReceived):
+        check_word("basis", event.basis, BASES)
+    else:
+        check_text("excludes", event.excludes)
+
+
+def _as_of(event: e.CountClosed | e.ChannelReported) -> None:
+    check_time("as_of", event.as_of)
+    if isinstance(event, e.ChannelReported) and event.version is not None:
+        check_number("version", event.version)
+
+
+def _ack(event: e.ChannelAck) -> None:
+    check_number("version", event.version)
+    check_number("epoch", event.epoch)
+
+
+def _claim(event: e.ReservationRequested | e.ReservationPlaced | e.ReservationDecided) -> None:
+    check_word("state", event.state, STATES)
+    check_time("expires_at", event.expires_at)
+    check_day("need_date", event.need_date)
+    if not isinstance(event, e.ReservationPlaced) and not is_id(event.request_id):
+        refuse_text("request_id", event.request_id, ID_MAX)
+    if isinstance(event, e.ReservationDecided):
+        check_word("decision", event.decision, DECISIONS)
+
+
+def _refs(event: Envelope) -> None:
+    for field in ("transfer", "purchase_order", "asn", "return_ref"):
+        if (ref := getattr(event, field, None)) is not None:
+            check_ref("return" if field == "return_ref" else field, ref)
+    check_day("eta", getattr(event, "eta", None))
+
+
+def _gap(event: e.SequenceGapOpened | e.SequenceGapClosed) -> None:
+    check_number("from_seq", event.from_seq)
+    check_number("to_seq", event.to_seq)
+    if event.from_seq > event.to_seq:
+        refuse_value("to_seq", f"{event.from_seq} or more", event.to_seq)
+
+
+def _mark(event: e.SourceMark) -> None:
+    check_marks(event.through_seq)
+    check_time("through_time", event.through_time)
+
+
+def _master(event: e.MasterChanged) -> None:
+    for field, text in event.attributes.items():
+        check_text("name of an attribute", field)
+        check_text(f"attributes.{field}", text)
+
+
+def _granted(event: e.AllocationGranted) -> None:
+    check_number("priority", event.priority, NUMBER_MAX)
+
+
+def _policy(event: e.PolicyChanged) -> None:
+    policy = event.policy
+    for field, most in _LIMITS.items():
+        if (number := getattr(policy, field)) is not None and not 0 <= number <= most:
+            refuse_value(f"policy.{field}", f"a number from 0 to {most}", number)
+    for location in policy.locations or ():
+        if not is_name(location):
+            refuse_name("policy.locations", location)
+    if policy == e.PolicyFields():
+        refuse("missing", "policy", "must set at least one parameter")
+
+
+_LIMITS = {
+    "safety_stock": QUANTITY_MAX, "buffer": QUANTITY_MAX, "share_percent": 100, "cap": QUANTITY_MAX,
+    "lag_s": 86_400 * 365, "low_at": QUANTITY_MAX, "dock_days": 365, "max_slip_days": 3_650,
+    "supplier_late_p90_days": 365,
+}  # fmt: skip
+
+
+def check_reversal(event: e.Reversal) -> None:
+    ref = event.reverses
+    check_word("reverses.type", ref.type, REVERSIBLE[type(event)])
+    if not (is_id(ref.source) and is_id(ref.document.type) and is_id(ref.document.id)):
+        refuse_text("reverses.source and reverses.document", str(tuple(ref)), ID_MAX)
+    if not 0 <= ref.document.line <= NUMBER_MAX:
+        refuse_value("reverses.document.line", f"a number from 0 to {NUMBER_MAX}", ref.document.line)
+    if event.rev:
+        refuse("invalid", "rev", f"must be left out: {type(event).__name__} has no revisions")
+
+
+PARTICULARS: dict[type, Callable[[Any], None]] = {
+    e.SaleVoided: check_reversal,
+    e.ShipmentReversed: check_reversal,
+    e.ReturnReceived: _refs,
+    e.ReturnDispositioned: _disposition,
+    e.GoodsReceived: _received,
+    e.TransferShipped: _shipped,
+    e.TransferReceived: _arrived,
+    e.TransferLost: _refs,
+    e.StockAdjusted: _adjusted,
+    e.StatusChanged: _status,
+    e.CountRecorded: _count,
+    e.CountClosed: _as_of,
+    e.SnapshotReceived: _count,
+    e.ReservationRequested: _claim,
+    e.ReservationPlaced: _claim,
+    e.ReservationDecided: _claim,
+    e.OrderAllocated: _arrived,
+    e.PurchaseOrderPlaced: _refs,
+    e.PurchaseOrderChanged: _refs,
+    e.PurchaseOrderCancelled: _refs,
+    e.SupplierConfirmed: _refs,
+    e.AsnShipped: _refs,
+    e.TransferRequested: _shipped,
+    e.TransferApproved: _shipped,
+    e.TransferRejected: _refs,
+    e.ReturnAuthorised: _refs,
+    e.PolicyChanged: _policy,
+    e.MasterChanged: _master,
+    e.AllocationGranted: _granted,
+    e.ChannelAck: _ack,
+    e.ChannelReported: _as_of,
+    e.SourceMark: _mark,
+    e.SequenceGapOpened: _gap,
+    e.SequenceGapClosed: _gap,
+}
