@@ -6,30 +6,24 @@ comes out has passed `atp.checks`, with names in NFC, times in microseconds UTC 
 
 import json
 import typing
-import unicodedata
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Annotated, Any, get_args
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import ValidationError
 
 from atp import events as e
 from atp.checks import CheckError, check, needs_quantity
 from atp.errors import PoisonError
 from atp.events import Document, Event, EventRef, PolicyFields, Ref
 from atp.intake import Json, Units, explode, in_base_units
+from avro_schemas.forms import FORMS, JSON_NAMES, KINDS, PYTHON_NAMES, EventRefForm, known_fields
 from avro_schemas.generate import TIMES
-from avro_schemas.instants import instant, read_instant
+from avro_schemas.instants import instant
 
 LINE_MAX = 1_000_000
 """Bytes of one line: a broker takes no larger message by default."""
-
-JSON_NAMES = {"return_ref": "return"}
-"""Fields whose name in JSON is a word of Python."""
-PYTHON_NAMES = {name: field for field, name in JSON_NAMES.items()}
-
-NAMES = {"sku", "location", "channel", "to_location", "from_location"}
 
 NO_UNITS: Units = {}
 
@@ -136,16 +130,16 @@ def _kind_of(line: Json) -> type:
     name = line.get("type")
     if name is None:
         raise _refused("type", "is missing: it says what happened, like SaleRecorded", "missing")
-    kind = _KINDS.get(name) if isinstance(name, str) else None
+    kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise _refused("type", f"must be a known event, not {name!r:.80}{_nearest(str(name), _KINDS)}", "unknown_word")
+        raise _refused("type", f"must be a known event, not {name!r:.80}{_nearest(str(name), KINDS)}", "unknown_word")
     return kind
 
 
 def _made(kind: type, line: Json, units: Units) -> Event:
     if kind is e.TimeTicked and "document" not in line and isinstance(line.get("event_time"), str):
         line = {**line, "document": {"type": "tick", "id": line["event_time"], "line": 1}}
-    model = _MODELS[kind]
+    model = FORMS[kind]
     try:
         form = model.model_validate(line)
     except ValidationError as error:
@@ -160,7 +154,7 @@ def _made(kind: type, line: Json, units: Units) -> Event:
 
 def _complete(kind: type, found: Json, units: Units) -> None:
     """Fill in what a reversal leaves to the obvious: the type and the source of what it reverses."""
-    partial: _EventRefForm = found["reverses"]
+    partial: EventRefForm = found["reverses"]
     new = found.get("replacement")
     obvious: dict[type, str] = {e.SaleVoided: "SaleRecorded", e.ShipmentReversed: "ShipmentConfirmed"}
     name = partial.type or obvious.get(kind) or (new.get("type") if isinstance(new, dict) else None)
@@ -180,106 +174,6 @@ def _complete(kind: type, found: Json, units: Units) -> None:
             raise RefusedLineError(problems) from None
 
 
-def _time(value: object) -> int:
-    if isinstance(value, str) and (found := read_instant(value)) is not None:
-        return found
-    raise ValueError("must be a time like 2026-11-20T09:05:00Z, with Z or an offset")
-
-
-def _name(value: str) -> str:
-    return unicodedata.normalize("NFC", value)
-
-
-def _sorted_names(values: list[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(values)))
-
-
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _DocumentForm(_Form):
-    type: str
-    id: str
-    line: int
-
-    def made(self) -> Document:
-        return Document(self.type, self.id, self.line)
-
-
-class _RefForm(_Form):
-    id: str
-    line: int
-
-    def made(self) -> Ref:
-        return Ref(self.id, self.line)
-
-
-_Document = Annotated[_DocumentForm, AfterValidator(_DocumentForm.made)]
-_Ref = Annotated[_RefForm, AfterValidator(_RefForm.made)]
-_Name = Annotated[str, Field(min_length=1), AfterValidator(_name)]
-_Time = Annotated[int, BeforeValidator(_time)]
-_Locations = Annotated[list[_Name], AfterValidator(_sorted_names)]
-
-
-class _EventRefForm(_Form):
-    document: _Document
-    type: str | None = None
-    source: str | None = None
-
-
-class _PolicyForm(_Form):
-    safety_stock: int | None = None
-    eligible: bool | None = None
-    buffer: int | None = None
-    share_percent: int | None = None
-    cap: int | None = None
-    locations: _Locations | None = None
-    lag_s: int | None = None
-    low_at: int | None = None
-    dock_days: int | None = None
-    max_slip_days: int | None = None
-    supplier_late_p90_days: int | None = None
-
-    def made(self) -> PolicyFields:
-        return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})
-
-
-_FORMS: dict[Any, Any] = {
-    Document: _Document,
-    Ref: _Ref,
-    EventRef: _EventRefForm,
-    PolicyFields: Annotated[_PolicyForm, AfterValidator(_PolicyForm.made)],
-}
-
-
-def _form(kind: type) -> type[BaseModel]:
-    """Return the model that validates the JSON of an event class."""
-    made: dict[str, Any] = {"type": (str, ...)}
-    hints = typing.get_type_hints(kind)
-    for field in fields(kind):
-        # A count without its figure must not pass for a count of zero.
-        required = field.default is MISSING or (field.name == "quantity" and needs_quantity(kind))
-        made[JSON_NAMES.get(field.name, field.name)] = (
-            _annotation(field.name, hints[field.name]),
-            ... if required else None,
-        )
-    return create_model(kind.__name__, __base__=_Form, **made)
-
-
-def _annotation(name: str, hint: Any) -> Any:
-    if name == "replacement":
-        return dict[str, Any] | None
-    rest = [one for one in get_args(hint) if one is not type(None)]
-    if type(None) in get_args(hint):
-        return _annotation(name, rest[0]) | None
-    if name in TIMES:
-        return _Time
-    if name in NAMES:
-        return _Name
-    return _FORMS.get(hint, hint)
-
-
 def _explained(kind: type, error: Any) -> Problem:
     """Say what was expected of a field, in our words."""
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
@@ -288,7 +182,7 @@ def _explained(kind: type, error: Any) -> Problem:
         case "missing":
             return Problem(field, "is missing", "missing")
         case "extra_forbidden":
-            known = _known(kind, error["loc"][:-1])
+            known = known_fields(kind, error["loc"][:-1])
             return Problem(field, f"is unknown{_nearest(str(error['loc'][-1]), known)}", "unknown_field")
         case "string_unicode":
             return Problem(field, "must be a text without half characters (lone surrogates)", "bad_name")
@@ -309,13 +203,6 @@ _WANTED = {
     "model_type": "an object",
     "list_type": "a list",
 }
-
-
-def _known(kind: type, path: tuple[Any, ...]) -> list[str]:
-    """Return the fields that the object at `path` may have."""
-    forms: dict[str, type[BaseModel]] = {"reverses": _EventRefForm, "policy": _PolicyForm, "document": _DocumentForm}
-    model = forms.get(str(path[-1]), _RefForm) if path else _MODELS[kind]
-    return list(model.model_fields)
 
 
 def _nearest(name: str, known: typing.Iterable[str]) -> str:
@@ -362,11 +249,9 @@ def _constant(word: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
-_MODELS: dict[type, type[BaseModel]] = {kind: _form(kind) for kind in _KINDS.values()}
 _FIRST = ("source", "document", "rev", "reverses", "sku", "location", "quantity", "event_time")
 _ORDER = {
     kind: sorted(fields(kind), key=lambda field: _FIRST.index(field.name) if field.name in _FIRST else len(_FIRST))
-    for kind in _KINDS.values()
+    for kind in KINDS.values()
     if is_dataclass(kind)
 }
