@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 
+from atp.book import Position, Summary
+from atp.effects import AvailabilityChanged, ErpLine
 from atp.events import DAY, Document, ReservationReleased
 from avro_schemas import codec
 from oracle.compare import differences
-from tests.oracle.pipeline import Topics, folded, judged
+from tests.oracle.pipeline import Topics, folded, judged, letter
 from tests.oracle.wild import Wild
+
+T = TypeVar("T")
 
 WINDOW = 7 * DAY
 
@@ -46,22 +51,32 @@ def test_what_is_not_folded_yet_is_judged_by_nobody() -> None:
 # Each damage, and the kinds of difference that must be among those reported ----------------------------------
 
 
-def one_unit_more_in_a_row(topics: Topics) -> None:
-    key = next(key for key in sorted(topics.rows) if key.startswith(b"p|"))
+def changed(value: bytes | None, kind: type[T], change: Callable[[T], T]) -> bytes:
+    effect = codec.decode(value or b"")
+    assert isinstance(effect, kind)
+    return codec.encode(change(effect))  # type: ignore[arg-type]
+
+
+def row_of(topics: Topics, prefix: bytes, kind: type[T]) -> tuple[bytes, T]:
+    key = next(key for key in sorted(topics.rows) if key.startswith(prefix))
     row = codec.decode_row(key.decode(), topics.rows[key])
-    topics.rows[key] = codec.encode_row(replace(row, sellable=row.sellable + 1))  # type: ignore[union-attr, call-arg]
+    assert isinstance(row, kind)
+    return key, row
+
+
+def one_unit_more_in_a_row(topics: Topics) -> None:
+    key, row = row_of(topics, b"p|", Position)
+    topics.rows[key] = codec.encode_row(replace(row, sellable=row.sellable + 1))
 
 
 def a_row_lost(topics: Topics) -> None:
-    del topics.rows[next(key for key in sorted(topics.rows) if key.startswith(b"p|"))]
+    del topics.rows[row_of(topics, b"p|", Position)[0]]
 
 
 def a_channel_wrong_in_the_table(topics: Topics) -> None:
-    key = next(key for key in sorted(topics.rows) if key.startswith(b"s|"))
-    row = codec.decode_row(key.decode(), topics.rows[key])
-    first, *rest = row.channels  # type: ignore[union-attr]
-    channels = (replace(first, atp=first.atp + 1), *rest)
-    topics.rows[key] = codec.encode_row(replace(row, channels=channels))  # type: ignore[call-arg]
+    key, row = row_of(topics, b"s|", Summary)
+    first, *rest = row.channels
+    topics.rows[key] = codec.encode_row(replace(row, channels=(replace(first, atp=first.atp + 1), *rest)))
 
 
 def an_answer_lost(topics: Topics) -> None:
@@ -69,13 +84,10 @@ def an_answer_lost(topics: Topics) -> None:
     topics.availability = [pair for pair in topics.availability if pair[0] != lost]
 
 
-def an_older_answer_last(topics: Topics) -> None:
-    seen: dict[bytes | None, bytes | None] = {}
-    for key, value in topics.availability:
-        old = seen.setdefault(key, value)
-        if codec.decode(old or b"").atp != codec.decode(value or b"").atp:  # type: ignore[union-attr]
-            first = (key, old)
-    topics.availability.append(first)
+def an_answer_of_one_unit_more(topics: Topics) -> None:
+    key, value = topics.availability[-1]
+    more = changed(value, AvailabilityChanged, lambda answer: replace(answer, atp=answer.atp + 1))
+    topics.availability.append((key, more))
 
 
 def a_posting_lost(topics: Topics) -> None:
@@ -83,28 +95,30 @@ def a_posting_lost(topics: Topics) -> None:
 
 
 def a_posting_twice_under_another_key(topics: Topics) -> None:
-    line = codec.decode(topics.erp_lines[0][1] or b"")
-    topics.erp_lines.append((b"other", codec.encode(replace(line, posting_key="other"))))  # type: ignore[call-arg]
+    again = changed(topics.erp_lines[0][1], ErpLine, lambda line: replace(line, posting_key="other"))
+    topics.erp_lines.append((b"other", again))
 
 
 def a_posting_key_with_two_contents(topics: Topics) -> None:
-    line = codec.decode(topics.erp_lines[0][1] or b"")
-    other = replace(line, business_date="2026-01-01")  # type: ignore[call-arg]
-    topics.erp_lines.append((topics.erp_lines[0][0], codec.encode(other)))
+    key, value = topics.erp_lines[0]
+    other = changed(value, ErpLine, lambda line: replace(line, business_date="2026-01-01"))
+    topics.erp_lines.append((key, other))
 
 
 def a_posting_out_of_balance(topics: Topics) -> None:
-    line = codec.decode(topics.erp_lines[0][1] or b"")
-    first, second = line.legs  # type: ignore[union-attr]
-    legs = (replace(first, quantity=first.quantity + 1), second)
-    topics.erp_lines[0] = (topics.erp_lines[0][0], codec.encode(replace(line, legs=legs)))  # type: ignore[call-arg]
+    key, value = topics.erp_lines[0]
+
+    def tipped(line: ErpLine) -> ErpLine:
+        first, *rest = line.legs
+        return replace(line, legs=(replace(first, quantity=first.quantity + 1), *rest))
+
+    topics.erp_lines[0] = (key, changed(value, ErpLine, tipped))
 
 
 def a_variance_lost(topics: Topics) -> None:
-    for key, value in reversed(topics.variances):
-        if codec.decode(value or b"").status == "open":  # type: ignore[union-attr]
-            topics.variances = [pair for pair in topics.variances if pair[0] != key]
-            return
+    last = dict(topics.variances)
+    standing = [key for key, value in last.items() if b"open" in (value or b"")]
+    topics.variances = [pair for pair in topics.variances if pair[0] != standing[0]]
 
 
 def a_dead_letter_lost(topics: Topics) -> None:
@@ -112,8 +126,6 @@ def a_dead_letter_lost(topics: Topics) -> None:
 
 
 def a_record_refused_that_should_count(topics: Topics) -> None:
-    from tests.oracle.pipeline import letter  # noqa: PLC0415 - only here
-
     topics.dead_letters.append((None, letter(0, "late")))
 
 
@@ -124,7 +136,7 @@ def a_record_refused_that_should_count(topics: Topics) -> None:
         (a_row_lost, {"position"}),
         (a_channel_wrong_in_the_table, {"channel in the table"}),
         (an_answer_lost, {"availability"}),
-        (an_older_answer_last, {"availability"}),
+        (an_answer_of_one_unit_more, {"availability"}),
         (a_posting_lost, {"ERP account", "ERP total"}),
         (a_posting_twice_under_another_key, {"ERP account", "ERP total"}),
         (a_posting_key_with_two_contents, {"posting key with several contents"}),

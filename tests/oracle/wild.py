@@ -95,6 +95,7 @@ class Wild:
 
     def _fact(self, base: dict[str, Any], kind: type[Fact] | None = None) -> Fact:
         chance = self.chance
+        before, after = chance.sample(BUCKETS, 2)
         units, place, time = base["quantity"], base["location"], base["event_time"]
         elsewhere = [one for one in PLACES if one != place]
         transfer = Ref(f"X|{chance.randrange(1000)}", 1)
@@ -109,9 +110,7 @@ class Wild:
             ReturnDispositioned: lambda: ReturnDispositioned(
                 **base, disposition=chance.choice(("sellable", "damaged", "quarantine", "vendor_return", "scrap"))
             ),
-            StatusChanged: lambda: StatusChanged(
-                **base, **dict(zip(("from_status", "to_status"), chance.sample(BUCKETS, 2), strict=True))
-            ),
+            StatusChanged: lambda: StatusChanged(**base, from_status=before, to_status=after),
             StockAdjusted: lambda: StockAdjusted(
                 **{**base, "quantity": chance.choice((-1, 1)) * units},
                 reason=chance.choice((None, "damaged", "found", "opening", "vendor_return")),
