@@ -40,7 +40,7 @@ def busy(draw: st.DrawFn) -> list[Event]:
         line.quantity = draw(st.integers(1, 120))  # type: ignore[misc]
         lines.append(line)
     events += lines
-    for place in NARROW[1]:
+    for place in NARROW.places:
         sold = sum(line.quantity for line in lines if line.location == place)
         left = draw(st.sampled_from((0, 1, 3, 5, 8, 13, 21, 34, 55)))
         if sold + left:

@@ -4,7 +4,7 @@
 hold anything: their outcome must equal the model's in the order given.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -43,18 +43,33 @@ EIGHT = 1_795_132_800 * 1_000_000 + 8 * HOUR
 """2026-11-20 08:00 UTC."""
 SKUS = ("A", "B")
 PLACES = ("DC1", "S1", "S2")
-NARROW = ("A",), ("S1", "S2")
+STEPS = 9
+"""Distinct times of a list: few, so that equal ones are common."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What the events of one list are drawn from."""
+
+    skus: tuple[str, ...] = ("A",)
+    places: tuple[str, ...] = ("S1", "S2")
+    kinds: tuple[type, ...] = ()
+    """Empty: all."""
+    step: int = HOUR
+    """Between two of the distinct times."""
+    others: int = 3
+    """Of ten events, how many are policies or reversals."""
+
+
+NARROW = World()
 """One SKU at two places: counts, deltas and versions then meet in most lists."""
-WIDE = SKUS, PLACES
-World = tuple[tuple[str, ...], tuple[str, ...]]
 CHANNELS = ("", "", "store", "web")
 SOURCES = ("pos:1", "wms:1")
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
 REASONS = (None, "opening", "found", "lost", "damaged", "expired", "destroyed", "vendor_return")
 TRANSFERS = (Ref("X-1", 1), Ref("X-1", 2), Ref("X|2", 1))
 
-hours = st.integers(0, 8).map(lambda n: EIGHT + n * HOUR)
-"""Few distinct times, so that equal ones are common."""
+hours = st.integers(0, STEPS - 1).map(lambda n: EIGHT + n * HOUR)
 units = st.integers(1, 9)
 
 
@@ -66,13 +81,14 @@ def stamp(event: Any, n: int) -> Any:
 @st.composite
 def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None = None) -> Fact:
     """One line of a document."""
-    skus, places = world
-    kind = kind or draw(st.sampled_from(KINDS))
+    places = world.places
+    times = st.integers(0, STEPS - 1).map(lambda n: EIGHT + n * world.step)
+    kind = kind or draw(st.sampled_from(world.kinds or KINDS))
     common: dict[str, Any] = {
         "source": draw(st.sampled_from(SOURCES)) if kind is not SaleRecorded else "pos:1",
         "document": document,
-        "event_time": draw(hours),
-        "sku": draw(st.sampled_from(skus)),
+        "event_time": draw(times),
+        "sku": draw(st.sampled_from(world.skus)),
         "location": draw(st.sampled_from(places)),
         "channel": draw(st.sampled_from(CHANNELS)),
         "quantity": draw(units),
@@ -97,7 +113,7 @@ def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None =
         common["from_status"], common["to_status"] = draw(st.permutations(BUCKETS))[:2]
     elif kind is CountRecorded:
         common["quantity"] = draw(st.integers(0, 20))
-        common["as_of"] = draw(st.none() | hours)
+        common["as_of"] = draw(st.none() | times)
         common["scope"] = draw(st.sampled_from(("on_hand", "on_hand", *BUCKETS)))
         common["through_seq"] = draw(
             st.none() | st.dictionaries(st.sampled_from(SOURCES), st.integers(0, 9), max_size=2)
@@ -132,7 +148,7 @@ def reversals(draw: st.DrawFn, world: World, target: Fact, document: Document) -
     common: dict[str, Any] = {
         "source": draw(st.sampled_from(SOURCES)),
         "document": document,
-        "event_time": draw(hours),
+        "event_time": EIGHT + draw(st.integers(0, STEPS - 1)) * world.step,
         "sku": target.sku,
         "reverses": named,
     }
@@ -155,8 +171,8 @@ def policies(draw: st.DrawFn, world: World, document: Document) -> PolicyChanged
         source="mdm",
         document=document,
         event_time=draw(hours | st.sampled_from((EIGHT - 30 * DAY, EIGHT + 30 * DAY))),
-        sku=draw(st.sampled_from(("", *world[0]))),
-        location=draw(st.sampled_from(("", *world[1]))),
+        sku=draw(st.sampled_from(("", *world.skus))),
+        location=draw(st.sampled_from(("", *world.places))),
         channel=draw(st.sampled_from(("", "store", "web", "all"))),
         policy=PolicyFields(**{name: draw(PARAMETERS[name]) for name in sorted(chosen)}),
     )
@@ -174,25 +190,37 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
 
 
 @st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Some of the kinds of events, not all: those that are left meet each other more often."""
+    return World(
+        skus=draw(st.sampled_from((SKUS, SKUS[:1]))),
+        places=draw(st.sampled_from((PLACES, PLACES[1:]))),
+        kinds=tuple(draw(st.sets(st.sampled_from(sorted(set(KINDS), key=repr))).map(lambda s: sorted(s, key=repr)))),
+        step=draw(st.sampled_from((HOUR, 20 * HOUR))),  # all within the window, in whatever order
+        others=draw(st.sampled_from((3, 7))),
+    )
+
+
+@st.composite
 def calm(draw: st.DrawFn, size: int = 14) -> list[Event]:
-    """A list without conflicts, all inside the window, ended by a tick: its order means nothing."""
-    world = draw(st.sampled_from((WIDE, NARROW)))
+    """A list without conflicts, all inside the window: its order means nothing."""
+    world = draw(worlds())
     events: list[Event] = []
     lines: list[Fact] = []
     for n in range(draw(st.integers(1, size))):
         what = draw(st.integers(0, 9))
-        if what == 9:
-            policy = draw(policies(world, Document("policy", f"P-{n}", 1)))
-            events.append(policy)
-            if draw(st.booleans()):
-                events.append(replace(draw(policies(world, policy.document)), rev=1, sku=policy.sku))
-        elif what >= 7 and lines:
-            events.append(draw(reversals(world, draw(st.sampled_from(lines)), Document("paper", f"V-{n}", 1))))
-        else:
+        if what >= world.others or not lines:
             document = Document(*draw(st.sampled_from((("paper", f"D-{n}", 1), ("transfer", "X-1", n + 1)))))
             line = draw(facts(world, document))
             lines.append(line)
             events += [line, *draw(revisions(world, line))]
+        elif what % 2:
+            policy = draw(policies(world, Document("policy", f"P-{n}", 1)))
+            events.append(policy)
+            if draw(st.booleans()):
+                events.append(replace(draw(policies(world, policy.document)), rev=1, sku=policy.sku))
+        else:
+            events.append(draw(reversals(world, draw(st.sampled_from(lines)), Document("paper", f"V-{n}", 1))))
     return events
 
 

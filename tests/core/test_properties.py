@@ -21,7 +21,7 @@ from tests.core.model import answer
 from tests.core.rig import FRAME, Folded, differences
 
 many = settings(
-    max_examples=150,
+    max_examples=300,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -134,3 +134,39 @@ def test_policies_move_no_clock() -> None:
         quantity=1,
     )
     assert Folded([policy, sale]).verdicts == ["folded", "folded"]
+
+
+def sale(units: int, day: float, rev: int = 0) -> SaleRecorded:
+    time = strategies.EIGHT + int(day * DAY)
+    document = Document("receipt", "T-1", 1)
+    return SaleRecorded(
+        source="pos:1", document=document, event_time=time, rev=rev, sku="A", location="S1", quantity=units
+    )
+
+
+def other(day: float) -> SaleRecorded:
+    """A sale of the SKU that moves its clock."""
+    return replace(sale(1, day), document=Document("receipt", f"day {day}", 1))
+
+
+def test_a_key_is_remembered_as_long_as_any_of_its_versions_may_come_again() -> None:
+    """The version in force is dated before the one it replaced, and leaves the window first."""
+    folded = Folded([sale(2, 6), sale(3, 0, rev=1), other(7.5), sale(2, 6), sale(3, 0, rev=1)])
+    assert folded.verdicts == ["folded", "folded", "folded", "superseded", "late"]
+    assert folded.positions()["A", "S1"].on_hand == -4
+
+
+def test_a_superseded_version_keeps_its_key_in_memory_too() -> None:
+    folded = Folded([sale(3, 0, rev=1), sale(2, 6), other(7.5), sale(2, 6)])
+    assert folded.verdicts == ["folded", "superseded", "folded", "superseded"]
+    assert folded.positions()["A", "S1"].on_hand == -4
+
+
+def test_sweeping_forgets_no_sooner() -> None:
+    """Days later, when old evidence was deleted, the key is known still."""
+    folded = Folded([sale(2, 6), sale(3, 0, rev=1), *map(other, (7.1, 8, 9, 12.5)), sale(2, 6)])
+    assert folded.verdicts[-1] == "superseded"
+    assert folded.rows.get("e|A|pos:1|receipt|T-1|1|SaleRecorded|A") is not None
+    folded = Folded([sale(2, 6), sale(3, 0, rev=1), *map(other, (7.1, 8, 13.5, 20.6)), sale(2, 6)])
+    assert folded.verdicts[-1] == "late"
+    assert folded.rows.get("e|A|pos:1|receipt|T-1|1|SaleRecorded|A") is None
