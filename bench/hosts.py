@@ -34,8 +34,13 @@ class Run:
     """Events a second, after the warm-up."""
 
 
-def run(system: str, fold: str, events: int, number: int, brokers: str, settings: Settings) -> Run:
-    """Let a host fold the load under the settings' prefix, from nothing. Raises: FatalError."""
+def run(
+    system: str, fold: str, events: int, number: int, brokers: str, settings: Settings, python: str = sys.executable
+) -> Run:
+    """Let a host fold the load under the settings' prefix, from nothing. Raises: FatalError.
+
+    `python` is of the environment that has what the host needs.
+    """
     broker.fresh_outputs(brokers, settings)
     events //= SHARE.get(system, 1)
     name = name_of(system, fold, number, settings)
@@ -43,7 +48,7 @@ def run(system: str, fold: str, events: int, number: int, brokers: str, settings
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     job = Job(fold, events, brokers, settings.topic_prefix, name, str(folder))
-    command = [sys.executable, "-m", MODULES[system], job.encode()]
+    command = [python, "-m", MODULES[system], job.encode()]
     if system == OURS and fold == "work":
         command = [*worker_command(), "--until-idle", "1"]
     output = execute(command, environment(settings, brokers, name, folder), folder)

@@ -1,9 +1,10 @@
 """The whole benchmark: two tables, the whole load, restore, latency; as one value that can be printed or read."""
 
-import importlib.util
 import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from bench import broker, hosts, latency, load, restoring
@@ -50,13 +51,22 @@ class Report:
 
 
 def run(
-    brokers: str, settings: Settings, sales: int, rounds: int, parts: set[str], say: Callable[[str], None]
+    brokers: str,
+    settings: Settings,
+    sales: int,
+    rounds: int,
+    parts: set[str],
+    quix: Path | None,
+    say: Callable[[str], None],
 ) -> Report:
-    """Run the parts that are named: tables, whole, latency. Raises: FatalError."""
+    """Run the parts that are named: tables, whole, latency. Raises: FatalError.
+
+    `quix` is a Python that has Quix Streams: it asks for another version of the Kafka client than we do.
+    """
     homes = {name: settings.model_copy(update={"topic_prefix": prefix}) for name, prefix in LOADS.items()}
     work = toy = whole = restored = ages = seen = None
     if "tables" in parts:
-        work, toy, seen = _tables(brokers, homes["slice"], sales, rounds, say)
+        work, toy, seen = _tables(brokers, homes["slice"], sales, rounds, quix, say)
     if "whole" in parts:
         say(f"publishing the whole load: {sales:,} sales and their receipts ...")
         events = load.publish(brokers, broker.fresh_ledger(brokers, homes["whole"]), sales)
@@ -73,21 +83,22 @@ def run(
 
 
 def _tables(
-    brokers: str, settings: Settings, sales: int, rounds: int, say: Callable[[str], None]
+    brokers: str, settings: Settings, sales: int, rounds: int, quix: Path | None, say: Callable[[str], None]
 ) -> tuple[list[Line], list[Line], hosts.Seen]:
     events = min(SLICE, sales)
     say(f"publishing the first {events:,} events of the load ...")
     load.publish(brokers, broker.fresh_ledger(brokers, settings), sales, events)
     systems = [OURS, QUIX, FAUST]
-    if importlib.util.find_spec("quixstreams") is None:
-        say("Quix Streams is not installed here and is left out; with it: make bench")
+    if quix is None:
+        say("Quix Streams is left out: --quix names no Python that has it; with it: make bench")
         systems.remove(QUIX)
     found: dict[str, list[Run]] = {"work": [], "toy": []}
     for number in range(rounds):
         # One after another, and again: what else the machine does then falls on all of them.
         for fold, those in (("work", systems), ("toy", [*systems, FLOOR])):
             for system in those:
-                one = hosts.run(system, fold, events, number, brokers, settings)
+                python = str(quix) if system == QUIX else sys.executable
+                one = hosts.run(system, fold, events, number, brokers, settings, python)
                 say(f"round {number + 1}, {fold}: {system} {one.rate:,.0f} events/s")
                 found[fold].append(one)
     say("looking at where our worker's time goes ...")

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,9 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each system in the tables; their median counts.")] = 2,
     only: Annotated[
         list[str] | None, typer.Option(metavar="PART", help=f"Run this part alone: {', '.join(PARTS)}.")
+    ] = None,
+    quix: Annotated[
+        Path | None, typer.Option(metavar="PYTHON", help="A Python that has Quix Streams; without it, it is left out.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -52,7 +56,7 @@ def bench(
             typer.echo(line, err=True)
 
     mine = settings.model_copy(update={"home": settings.home / "bench"})
-    report = run(found.brokers, mine, events, rounds, parts, say)
+    report = run(found.brokers, mine, events, rounds, parts, quix, say)
     typer.echo(json.dumps(report.encode(), indent=2) if as_json else text(report))
     if not ran_before:
         broker.down(settings)
