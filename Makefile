@@ -51,7 +51,7 @@ status: $(READY) ## Which broker is in use
 	@$(BIN)/atp status
 
 bench: $(BENCH_READY) jars ## Events per second beside plain Faust and Quix Streams, on the same broker
-	@$(BENCH_VENV)/bin/python -m bench
+	@$(BIN)/atp bench --quix $(BENCH_VENV)/bin/python
 
 lock: $(LOCK_VENV)/.ready ## Write the locks anew; UPGRADE=--upgrade takes newer versions
 	$(LOCK_VENV)/bin/python ops/lock.py $(UPGRADE)
