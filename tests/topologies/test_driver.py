@@ -103,3 +103,15 @@ def test_source_systems_send_documents() -> None:
 def test_a_time_is_a_time() -> None:
     with pytest.raises(ValueError, match="2026-11-20T09:00:00Z"):
         TopologyDriver().tick("nine o'clock")
+
+
+def test_what_is_refused_as_late_comes_with_a_line_that_puts_it_right() -> None:
+    driver = TopologyDriver()
+    driver.send_json(RECEIPT)
+    driver.send_json({**SALE, "event_time": "2026-11-12T09:00:00Z"})
+    (letter,) = driver.dead_letters()
+    assert letter.cause == "late"
+    assert driver.positions()[0]["on_hand"] == 20
+    driver.send_json(letter.suggestion)
+    driver.send_json(letter.suggestion)
+    assert driver.positions()[0]["on_hand"] == 17
