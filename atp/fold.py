@@ -310,12 +310,7 @@ def _settle(draft: Draft, ledger: Ledger, summary: Summary, now: int, channel: s
         settled = _reassess(draft, sku, settled, now)
     if ledger.waits_for_calm:
         settled = _look_later(draft, sku, settled, max(now, draft.tick or 0) + NEGATIVE_CALM)
-    # A rate of long ago is no rate: old data on a worker with a wall clock would set timers for nothing.
-    if hours and not settled.look_at and (draft.tick is None or now > draft.tick - (SLOW_HOURS + 1) * HOUR):
-        rate = fastest(settled)
-        if any(may_run_short(rate, state) for state in settled.channels):
-            settled = _look_later(draft, sku, settled, max(now, draft.tick or 0) + 1)
-    return settled
+    return _watch(draft, sku, settled) if hours else settled
 
 
 def _with_channels(
@@ -492,7 +487,7 @@ def _reassess(draft: Draft, sku: str, summary: Summary, now: int) -> Summary:
         pool = sum(units for place, units in exposures.items() if terms is None or terms.serves(place))
         before = known.get(name) or ChannelState(channel=name, terms=None, pool=0, atp=0, version=0)
         channels.append(settle_channel(draft, sku, before, terms, pool, summary.clock))
-    return replace(summary, channels=tuple(channels))
+    return _watch(draft, sku, replace(summary, channels=tuple(channels)))
 
 
 # Time -----------------------------------------------------------------------------------------------------
@@ -542,6 +537,20 @@ def _look(draft: Draft, sku: str, summary: Summary, tick: int, last: int | None)
         ) or near:
             next_look.append(tick + 1)
     return _look_later(draft, sku, summary, min(next_look)) if next_look else summary
+
+
+def _watch(draft: Draft, sku: str, summary: Summary) -> Summary:
+    """Look at the SKU at the next minute if its goods may run out by then: rates are judged at ticks."""
+    time = max(summary.clock, draft.tick or 0) + 1
+    if not summary.hours or 0 < summary.look_at <= -(-time // MINUTE):
+        return summary
+    # A rate of long ago is no rate: old data on a worker with a wall clock would set timers for nothing.
+    if draft.tick is not None and summary.clock <= draft.tick - (SLOW_HOURS + 1) * HOUR:
+        return summary
+    rate = fastest(summary)
+    if any(may_run_short(rate, state) for state in summary.channels):
+        return _look_later(draft, sku, summary, time)
+    return summary
 
 
 def _look_later(draft: Draft, sku: str, summary: Summary, time: int) -> Summary:
