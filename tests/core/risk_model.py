@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from atp.book import Risk
 from atp.events import (
+    DAY,
     HOUR,
     Document,
     Event,
@@ -32,7 +33,7 @@ HOURS = 24
 
 @st.composite
 def busy(draw: st.DrawFn) -> list[Event]:
-    """Sales of a day against a stock that may just suffice, voids among them, channels with a lag."""
+    """Sales of a day against a stock that may just suffice, voids and ticks among them, channels with a lag."""
     events: list[Event] = []
     lines = []
     for n in range(draw(st.integers(1, 6))):
@@ -65,12 +66,13 @@ def busy(draw: st.DrawFn) -> list[Event]:
                 PolicyChanged(
                     source="mdm",
                     document=Document("policy", f"P-{n}", 1),
-                    event_time=strategies.EIGHT,
+                    event_time=strategies.EIGHT + draw(st.sampled_from((0, 5 * HOUR, 40 * DAY))),
                     sku="A",
                     channel=channel,
                     policy=policy,
                 )
             )
+    events += [strategies.tick(time) for time in draw(st.lists(strategies.hours, max_size=3))]
     return list(draw(st.permutations(events)))
 
 
