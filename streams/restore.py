@@ -202,11 +202,12 @@ def _read(
         if known < 0:
             raise TornError(
                 f"the state of partition {partition} is gone: {changelogs.changelog} and {changelogs.evidence} hold "
-                f"rows of batch {newest} and no marker. Build it again from the ledger: atp rebuild"
+                f"rows of batch {newest} and no marker. The ledger still holds every event. See docs/operations.md, Folding the ledger anew"
             )
         raise TornError(
             f"partition {partition} of {changelogs.changelog} holds rows of batch {newest}, its marker is of batch "
-            f"{known}: a transaction was torn. Rebuild the partition: atp rebuild --partition {partition}"
+            f"{known}: a transaction was torn. The ledger still holds every event. "
+            "See docs/operations.md, Folding the ledger anew"
         )
     if table.marker is not None:
         table.put(

@@ -315,7 +315,7 @@ class Task:
         if with_data:
             raise FatalError(
                 f"the state of partition {self.partition} is gone: its changelog is empty, yet there is "
-                f"{' and '.join(with_data)}. Build it again from the ledger: atp rebuild"
+                f"{' and '.join(with_data)}. The ledger still holds every event. See docs/operations.md, Folding the ledger anew"
             )
 
     def _must_fit(self, marker: Marker) -> None:
@@ -329,7 +329,7 @@ class Task:
         if marker.ledger != ids.ledger or marker.changelog != ids.changelog or marker.evidence != ids.evidence:
             raise FatalError(
                 f"{where} or its changelog was deleted and made again since offset {marker.position}. "
-                "Restore the topics from their backup, or build the state again: atp rebuild"
+                "Restore the topics from their backup, or see docs/operations.md, Folding the ledger anew"
             )
         with reader(around.brokers, f"look-{self.partition}") as consumer:
             low, high = consumer.get_watermark_offsets(
@@ -338,10 +338,10 @@ class Task:
         if marker.position < low:
             raise FatalError(
                 f"{where}: offsets {marker.position} to {low - 1} were deleted before they were folded. "
-                "Restore them from a backup, or build the state again from what is left: atp rebuild"
+                "Restore them from a backup, or see docs/operations.md, Folding the ledger anew"
             )
         if marker.position > high:
             raise FatalError(
                 f"{where} ends at {high}, and its state reaches to {marker.position}: offsets {high} to "
-                f"{marker.position - 1} were lost. Restore the ledger, or build the state again: atp rebuild"
+                f"{marker.position - 1} were lost. Restore the ledger, or see docs/operations.md, Folding the ledger anew"
             )
