@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from atp.errors import AtpError, FatalError
 from streams import slot
 from streams.agent import add_agent
 from streams.cluster import refuse_old
+from streams.idle import Idle
 from streams.intake_tasks import IntakeTasks
 from streams.metrics import Metrics
 from streams.poller import Poller
@@ -85,6 +85,7 @@ async def _work(
     shared, metrics = Shared(), Metrics()
     apps: list[BatchApp] = []
     owners: list[Tasks | IntakeTasks] = []
+    pollers: list[Poller] = []
     for topology in topologies:
         owner: Tasks | IntakeTasks
         if isinstance(topology, Intake):
@@ -98,6 +99,7 @@ async def _work(
             add_agent(app, [topic], poller, owner.hand_over, crash)
         apps.append(app)
         owners.append(owner)
+        pollers.append(poller)
     inventory = next((owner for owner in owners if isinstance(owner, Tasks)), None)
     ticker = None
     if inventory is not None and settings.ticks == "wall":
@@ -116,7 +118,8 @@ async def _work(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    while not stop.is_set() and not _idle(owners, until_idle_s):
+    idle = Idle(list(zip(owners, pollers, strict=True)), until_idle_s)
+    while not stop.is_set() and not await asyncio.to_thread(idle.reached):
         try:
             await asyncio.wait_for(stop.wait(), LOOK_S)
         except TimeoutError:
@@ -129,10 +132,3 @@ async def _work(
     if inventory is not None:
         inventory.wait_readable()
     query.stop()
-
-
-def _idle(owners: Sequence[Tasks | IntakeTasks], until_idle_s: float | None) -> bool:
-    if until_idle_s is None:
-        return False
-    moments = [owner.idle_since() for owner in owners]
-    return all(moment is not None and time.monotonic() - moment >= until_idle_s for moment in moments)

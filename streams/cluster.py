@@ -3,13 +3,21 @@
 import logging
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported in fact, not by the stubs
     AdminClient,
     ConfigResource,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -27,6 +35,7 @@ OLDEST = (3, 6)
 """Brokers before check nothing when a transaction ends late (KIP-890, part 1)."""
 ASK_S = 30.0
 PROBE_S = 2.0
+READABLE_S = 10.0
 PATIENCE_S = 60.0
 """How long brokers may be away when a worker starts; whoever runs it starts it again."""
 
@@ -70,6 +79,47 @@ def refuse_old(brokers: str) -> None:
                 )
     except KafkaException as error:
         raise FatalError(f"the brokers {brokers} do not answer: {error}. See: atp status") from error
+
+
+def wait_readable(brokers: str, topics: Sequence[str], partitions: Sequence[int]) -> None:
+    """Wait until what was committed to some partitions can be read, a few seconds at most.
+
+    A commit is decided before its end is written to every partition, milliseconds later on a broker at ease.
+    """
+    admin, deadline = _admin(brokers), time.monotonic() + READABLE_S
+    end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    places = {TopicPartition(topic, partition): end for topic in topics for partition in partitions}
+    while places and time.monotonic() < deadline:
+        try:
+            ends = [
+                [future.result().offset for future in admin.list_offsets(places, isolation_level=level).values()]
+                for level in (IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED)
+            ]
+        except KafkaException as error:
+            log.warning("not known whether all can be read error=%s", error)
+            return
+        if ends[0] == ends[1]:
+            return
+        time.sleep(PROBE_S / 100)
+
+
+def lagging(brokers: str, group: str, topics: Sequence[str]) -> set[tuple[str, int]]:
+    """Return the partitions whose ends a group has not reached, as its offsets tell. Raises: KafkaException."""
+    admin = _admin(brokers)
+    known = admin.list_topics(timeout=ASK_S).topics
+    places = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+    asked = ConsumerGroupTopicPartitions(group, places)
+    offsets = admin.list_consumer_group_offsets([asked], request_timeout=ASK_S)[group].result().topic_partitions
+    reached = {(one.topic, one.partition): one.offset for one in offsets}
+    specs = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    lows, highs = (
+        {
+            (place.topic, place.partition): future.result().offset
+            for place, future in admin.list_offsets(dict.fromkeys(places, spec), request_timeout=ASK_S).items()
+        }
+        for spec in specs
+    )
+    return {place for place, high in highs.items() if max(reached.get(place, -1), lows[place]) < high}
 
 
 def wait_for(brokers: str) -> None:

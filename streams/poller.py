@@ -14,12 +14,15 @@ from typing import NamedTuple, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from atp.errors import FatalError
+from streams.cluster import lagging
 
 POLL_S = 0.1
 POLL_MAX = 5_000
 """Records of one poll at most, so that no partition waits long for its share."""
 SESSION_S = 10.0
 """A worker that is not heard of for this long has lost its partitions."""
+LEAVE_S = 3.0
+"""A group whose members changed amid a rebalance is settled this long after the last session was over."""
 RESTORE_MAX_S = 3600.0
 """The longest restore: the group waits this long for a member that opens its tasks and sends heartbeats."""
 FOLLOW_S = 1.0
@@ -85,11 +88,16 @@ class Poller:
     ) -> None:
         """`crash` ends the process. A partition with more than `backlog_max` records waiting is paused."""
         self._brokers = brokers
+        self._group = group
         self._owner = owner
         self._backlog_max = backlog_max
         self.crash = crash
         self._stopping = threading.Event()
+        self._leave_by = 0.0
         self._thread: threading.Thread | None = None
+        self._settled = threading.Event()
+        """An assignment is in force: no rebalance is under way, as far as this member knows."""
+        self._topics: list[str] = []
         self._deliver: Callable[[Chunk], None] = lambda _: None
         self._assigned: Callable[[Sequence[Place]], None] = lambda _: None
         self._paused: set[Place] = set()
@@ -133,11 +141,13 @@ class Poller:
         """Join the group. `deliver` and `assigned` are called on the poller's thread and return soon."""
         self._deliver = deliver
         self._assigned = assigned
+        self._topics = topics
         self._thread = threading.Thread(target=self._run, args=(topics,), name="poller", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Leave the group: what is in flight is finished, the partitions go to others at once."""
+        self._leave_by = time.monotonic() + SESSION_S + LEAVE_S
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
@@ -145,7 +155,7 @@ class Poller:
     def _run(self, topics: list[str]) -> None:
         try:
             self._consumer.subscribe(topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
-            while not self._stopping.is_set():
+            while not self._may_leave():
                 first = self._consumer.poll(POLL_S)
                 if first is not None:
                     self._hand_over([first, *self._consumer.consume(POLL_MAX - 1, 0)])
@@ -160,6 +170,20 @@ class Poller:
             self._consumer.close()
         except BaseException as error:  # noqa: BLE001  (a poller that ends leaves a worker that does nothing)
             self.crash(error)
+
+    def others_done(self) -> bool:
+        """Say whether what others hold is done to its ends, as the group's offsets tell. For any thread."""
+        try:
+            return lagging(self._brokers, self._group, self._topics) <= set(self.places)
+        except KafkaException as error:
+            log.warning("not known whether others are done error=%s", error)
+            return False
+
+    def _may_leave(self) -> bool:
+        # Who leaves while it joins stays a member to the brokers until its session is over, and holds partitions.
+        if not self._stopping.is_set():
+            return False
+        return self._settled.is_set() or time.monotonic() > self._leave_by
 
     def _hand_over(self, messages: list[Message]) -> None:
         groups: dict[Place, list[Message]] = {}
@@ -212,15 +236,18 @@ class Poller:
         starts = self._owner.assigned(self.number, self.places)
         self._assigned(self.places)
         consumer.assign([TopicPartition(*place, starts[place]) for place in self.places])
+        self._settled.set()
 
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         log.info("revoked number=%d partitions=%s", self.number, [one.partition for one in partitions])
+        self._settled.clear()
         self._owner.revoked(lost=False)
         self._follow(asynchronous=False)
         self.places = []
 
     def _lose(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         log.warning("lost number=%d partitions=%s", self.number, [one.partition for one in partitions])
+        self._settled.clear()
         self._owner.revoked(lost=True)
         self.places = []
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from streams.cluster import topic_ids
+from streams.cluster import topic_ids, wait_readable
 from streams.poller import Chunk, Place
 from streams.task import Surroundings, Task
 from topologies.partitioning import partition_of
@@ -61,6 +61,13 @@ class Tasks:
         self._left = {task.partition: task.position for task in tasks}
         self._tasks = {}
         self._around.metrics.partitions.set(0)
+
+    def wait_readable(self) -> None:
+        """Wait until others can read what was committed; called once the tasks are closed, before the worker ends."""
+        topology = self._around.topology
+        written = (topology.changelog, topology.evidence, *topology.outputs)
+        names = [self._around.name(topic.name) for topic in written]
+        wait_readable(self._around.brokers, names, sorted(self._left))
 
     def backlog(self, place: Place) -> int:
         task = self._tasks.get(place[1])

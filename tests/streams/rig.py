@@ -40,8 +40,9 @@ class Worker:
         try:
             return self.process.wait(within_s)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError(f"the worker hangs:\n{self.log.read_text()[-4000:]}") from None
+            self.process.send_signal(signal.SIGABRT)  # Python writes where each thread stands.
+            self.process.wait()
+            raise AssertionError(f"the worker hangs:\n{self.text()[-10_000:]}") from None
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -92,7 +93,7 @@ class Rig:
                 command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.settings.environ(), **(environ or {})},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **self.settings.environ(), **(environ or {})},
             )
         self.workers.append(Worker(process, log))
         return self.workers[-1]
