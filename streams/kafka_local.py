@@ -170,7 +170,8 @@ class LocalKafka:
         return stamp.exists() and stamp.read_text() == _pom_digest()
 
     def _format(self, java: str) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        # Kafka takes an id that begins with a dash for an option; so does it not make such ids itself.
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(self.properties)]
         done = subprocess.run(
             [java, "-Xmx128m", f"-Datp.kafka.log={self.log}", "-cp", f"{self.libs}/*", *tool],
