@@ -202,7 +202,8 @@ def _read(
         if known < 0:
             raise TornError(
                 f"the state of partition {partition} is gone: {changelogs.changelog} and {changelogs.evidence} hold "
-                f"rows of batch {newest} and no marker. The ledger still holds every event. See docs/operations.md, Folding the ledger anew"
+                f"rows of batch {newest} and no marker. The ledger still holds every event. "
+                "See docs/operations.md, Folding the ledger anew"
             )
         raise TornError(
             f"partition {partition} of {changelogs.changelog} holds rows of batch {newest}, its marker is of batch "

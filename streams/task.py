@@ -315,7 +315,8 @@ class Task:
         if with_data:
             raise FatalError(
                 f"the state of partition {self.partition} is gone: its changelog is empty, yet there is "
-                f"{' and '.join(with_data)}. The ledger still holds every event. See docs/operations.md, Folding the ledger anew"
+                f"{' and '.join(with_data)}. The ledger still holds every event. "
+                "See docs/operations.md, Folding the ledger anew"
             )
 
     def _must_fit(self, marker: Marker) -> None:
@@ -343,5 +344,6 @@ class Task:
         if marker.position > high:
             raise FatalError(
                 f"{where} ends at {high}, and its state reaches to {marker.position}: offsets {high} to "
-                f"{marker.position - 1} were lost. Restore the ledger, or see docs/operations.md, Folding the ledger anew"
+                f"{marker.position - 1} were lost. Restore the ledger, or see docs/operations.md, "
+                "Folding the ledger anew"
             )
