@@ -162,9 +162,10 @@ class IntakeTasks:
         admin = AdminClient({"bootstrap.servers": self._brokers, "client.id": "intake-start"})
         wanted = [TopicPartition(*place) for place in places]
         asked = ConsumerGroupTopicPartitions(self.group, wanted)
+        start = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         try:
             left = admin.list_consumer_group_offsets([asked], request_timeout=ASK_S)[self.group].result()
-            lows = admin.list_offsets({one: OffsetSpec.earliest() for one in wanted}, request_timeout=ASK_S)
+            lows = admin.list_offsets(dict.fromkeys(wanted, start), request_timeout=ASK_S)
             low_of = {(one.topic, one.partition): future.result().offset for one, future in lows.items()}
         except KafkaException as error:
             raise FatalError(
