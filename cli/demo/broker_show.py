@@ -103,7 +103,7 @@ class BrokerShow:
             told_s=told_s,
             seconds=seconds,
             scene=scene,
-            duplicates=int(verdict.get("verdicts_compared", {}).get("duplicate", 0)),
+            duplicates=int(verdict.get("verdicts", {}).get("duplicate", 0)),
             batches=batches,
             verdict=verdict,
             killed=None if takeover is None else takeover.pid,

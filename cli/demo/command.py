@@ -10,12 +10,13 @@ from cli.demo.broker_show import BrokerShow
 from cli.demo.day import LEAST, Told, tell_day
 from cli.demo.memory_show import MemoryShow
 from cli.demo.screen import Screen
-from cli.demo.stage import build, home
+from cli.demo.stage import Stage, build, home
 from cli.demo.summary import Seen, as_json, lines, next_commands, print_summary
 from streams import broker
 from streams.settings import Settings
 
-EVENTS = 100_000
+EVENTS, EVENTS_IN_MEMORY = 100_000, 40_000
+"""Two workers and a broker have more hands than one process."""
 
 
 def demo(
@@ -23,7 +24,10 @@ def demo(
         bool, typer.Option("--in-memory", help="Without Kafka: the same day, in one process.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Another seed is another day.")] = 1,
-    events: Annotated[int, typer.Option(min=LEAST, help="About how many events the day has.")] = EVENTS,
+    events: Annotated[
+        int | None,
+        typer.Option(min=LEAST, help=f"About how many events the day has; {EVENTS}, in memory {EVENTS_IN_MEMORY}."),
+    ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not at a pace to watch.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the demo's broker at the end.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
@@ -44,11 +48,19 @@ def demo(
     settings = Settings()
     console = Console(stderr=json_, highlight=False)
     console.print("Continuous ATP: a retail day, from the first receipt to the ERP's books", style="bold")
-    told = tell_day(events, seed)
+    lacking = None if in_memory else broker.missing(settings)
+    in_memory = in_memory or lacking is not None
+    told = tell_day(events or (EVENTS_IN_MEMORY if in_memory else EVENTS), seed)
     screen = Screen(console)
     screen.say(f"{told.plan.messages:,} messages in all, {told.plan.duplicates:,} of them sent twice; seed {seed}")
+    after: list[str] = []
     try:
-        seen, after = _on_broker(settings, told, screen, in_memory=in_memory, fast=fast, stop=stop)
+        if in_memory:
+            screen.say("in memory, without Kafka" + (f": {lacking}" if lacking else ", as you asked"), loud=True)
+            seen = MemoryShow(told, screen).play()
+        else:
+            stage, seen = _on_broker(settings, told, screen, fast=fast, stop=stop)
+            after = next_commands(told, stage.environ(), home(settings))
     except KeyboardInterrupt:
         screen.close()
         console.print("stopped. Start again with: atp demo")
@@ -58,36 +70,31 @@ def demo(
         typer.echo(json.dumps({**as_json(told, seen, found), "next": after}, ensure_ascii=False))
     else:
         print_summary(console, found)
-        _print_next(console, after)
+        _print_next(console, after, stopped=stop and not in_memory)
     if any(line.ok is False for line in found):
         raise typer.Exit(1)
 
 
-def _on_broker(
-    settings: Settings, told: Told, screen: Screen, *, in_memory: bool, fast: bool, stop: bool
-) -> tuple[Seen, list[str]]:
-    """Play on a broker, or in memory where none can be had; return what was seen and what to try next."""
-    lacking = None if in_memory else broker.missing(settings)
-    if in_memory or lacking is not None:
-        screen.say("in memory, without Kafka" + (f": {lacking}" if lacking else ", as you asked"), loud=True)
-        return MemoryShow(told, screen).play(), []
+def _on_broker(settings: Settings, told: Told, screen: Screen, *, fast: bool, stop: bool) -> tuple[Stage, Seen]:
     screen.say("starting a broker ...")
     stage = build(settings)
     try:
         screen.say(f"broker {stage.brokers} ({stage.kind}), {stage.settings.partitions} partitions a topic")
-        seen = BrokerShow(stage, told, screen, fast=fast).play()
+        return stage, BrokerShow(stage, told, screen, fast=fast).play()
     finally:
         if stop and stage.kind == "local":
             broker.down(stage.settings)
-    return seen, next_commands(told, stage.environ(), home(settings))
 
 
-def _print_next(console: Console, commands: list[str]) -> None:
+def _print_next(console: Console, commands: list[str], *, stopped: bool) -> None:
     console.print()
     if not commands:
         console.print("Next: run it on a real broker, with Docker, or with Java 17 and Maven: atp demo")
         return
-    console.print("The demo's broker still runs, for you to ask it:", style="bold")
+    if stopped:
+        console.print("Start the demo's broker again with `atp up` and the same environment, then try:", style="bold")
+    else:
+        console.print("The demo's broker still runs, for you to ask it:", style="bold")
     for one in commands[:-1]:
         console.print(f"  {one}", markup=False, soft_wrap=True)
     console.print("and to stop it:")

@@ -13,7 +13,7 @@ from atp.events import (
 )
 from cli.demo.goods import receipt
 from cli.demo.retailer import DCS, MARKETPLACES, OFFLINE, ONLINE, STORE, Product
-from cli.demo.telling import CLOSE, MIDNIGHT, OPEN, PROMO_END, PROMO_START, RESTOCK, Step, Telling
+from cli.demo.telling import CLOSE, END, MIDNIGHT, OPEN, PROMO_END, PROMO_START, RESTOCK, Step, Telling
 
 BY_HOUR = (5, 7, 9, 10, 11, 9, 8, 8, 9, 11, 12, 10, 7, 4)
 """How sales spread over the hours from 8 to 22."""
@@ -56,7 +56,8 @@ def travel(day: Telling, event: SaleRecorded, product: Product) -> int | None:
     if event.location == OFFLINE and 10 * HOUR <= event.event_time - MIDNIGHT < 12 * HOUR:
         return MIDNIGHT + 12 * HOUR + 5 * MINUTE + day.chance.randrange(30 * SECOND) - event.event_time
     if day.chance.random() < 0.01 and product is not day.recalled:
-        return day.chance.randrange(5 * MINUTE, 3 * HOUR)
+        slow = day.chance.randrange(5 * MINUTE, 3 * HOUR)
+        return min(slow, MIDNIGHT + END * MINUTE - event.event_time)  # Nothing comes after the day is told.
     return None
 
 

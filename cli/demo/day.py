@@ -11,7 +11,7 @@ from atp.events import TimeTicked
 from cli.demo.counts import counts
 from cli.demo.customers import orders, promotion, shops
 from cli.demo.goods import openings, policies, recall, receipts, transfers
-from cli.demo.mail import resend, spoil, ticks
+from cli.demo.mail import close, resend, spoil, ticks
 from cli.demo.plan import Plan
 from cli.demo.retailer import COUNTED
 from cli.demo.slips import slips
@@ -49,6 +49,7 @@ def tell_day(events: int, seed: int) -> Told:
     resend(day)
     spoil(day)
     ticks(day)
+    close(day)
     return _told(day)
 
 

@@ -66,7 +66,7 @@ def openings(day: Telling) -> None:
         elif product in day.thin:
             stock |= {"DC1": 40 + int(rate * 45), "DC2": 20}
         for location, units in stock.items():
-            opening(day, product, location, OPENED if (product.sku, location) in stories else units)
+            opening(day, product, location, units + OPENED * ((product.sku, location) in stories))
     # Three of the promoted are sold on stale copies: a little more than DC1 has.
     for product in day.retailer.promoted[:3]:
         day.plan.oversold.add((product.sku, "DC1"))

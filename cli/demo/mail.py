@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import cast
 
-from atp.events import DAY, HOUR, MINUTE, SECOND, Document, Event, SaleRecorded, TimeTicked
+from atp.events import DAY, HOUR, MINUTE, SECOND, Document, Event, PolicyChanged, PolicyFields, SaleRecorded, TimeTicked
 from avro_schemas import codec
 from avro_schemas.schemas import MAGIC
-from cli.demo.retailer import STORES
+from cli.demo.retailer import MARKETPLACES, STORES
 from cli.demo.slips import plain_sale
 from cli.demo.telling import END, FIRST_TICK, MIDNIGHT, OPEN, Message, Raw, Telling
 
@@ -71,3 +71,20 @@ def ticks(day: Telling) -> None:
         time = MIDNIGHT + minute * MINUTE
         tick = TimeTicked(source="clock", document=Document("tick", str(minute), 1), event_time=time)
         day.messages.append(Message(time, tick))
+
+
+def close(day: Telling) -> None:
+    """Let a rule for the night be the last word: an event in every partition, so that none waits behind a tick.
+
+    Ticks that change nothing are committed with the next event only.
+    """
+    rule = PolicyChanged(
+        source="mdm",
+        document=Document("policy", "POL-NIGHT", 1),
+        event_time=MIDNIGHT + END * MINUTE,
+        channel=MARKETPLACES[1],
+        policy=PolicyFields(buffer=2),
+        event_id="night",
+    )
+    last = max(message.arrival for message in day.messages)
+    day.messages.append(Message(last + SECOND, rule))

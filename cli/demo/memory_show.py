@@ -132,7 +132,7 @@ class MemoryShow:
         db.close()
         return {
             "verdict": "different" if found.differences else "equal",
-            **{f"{name}_compared" if name != "differences" else name: value for name, value in asdict(found).items()},
+            **asdict(found),
             "seconds": round(time.monotonic() - began, 1),
             "first_differences": [asdict(one) for one in first],
         }

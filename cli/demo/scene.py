@@ -48,6 +48,8 @@ class Scene:
     oversold: set[tuple[str, str]] = field(default_factory=set)
     """(sku, location) below zero at some time."""
     news: deque[RiskChanged | VarianceChanged] = field(default_factory=lambda: deque(maxlen=RECENT))
+    high_news: deque[RiskChanged] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """HIGH risks as they open and close, for whoever takes them off."""
     variances: dict[str, VarianceChanged] = field(default_factory=dict)
     dead: Counter[str] = field(default_factory=Counter)
     erp: Counter[str] = field(default_factory=Counter)
@@ -125,3 +127,5 @@ class Scene:
             self.open[risk.id] = risk
         if risk.transition in ("opened", "closed", "escalated"):
             self.news.append(risk)
+            if risk.severity != "MEDIUM":
+                self.high_news.append(risk)

@@ -13,22 +13,20 @@ from atp.effects import RiskChanged, VarianceChanged
 from atp.events import MINUTE
 from cli.demo.retailer import MARKETPLACES, ONLINE
 from cli.demo.scene import Scene, percentile
-from cli.demo.telling import MIDNIGHT
+from cli.demo.telling import END, MIDNIGHT
 
 LIVE_S = 0.25
 PLAIN_S = 4.0
 """How often each kind of screen is drawn."""
 RATE_S = 3.0
 SKUS = 8
-TOLD_HIGH = 3
-"""HIGH risks that a plain log tells of between two lines: it shall stay readable."""
 COLOURS = {"OUT": "bold red", "LOW": "yellow", "IN_STOCK": "green"}
 
 
 def hour(time_us: int) -> str:
     """The time of the demo's day."""
-    minutes = max(0, time_us - MIDNIGHT) // MINUTE
-    return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}"
+    minutes = min(max(0, time_us - MIDNIGHT) // MINUTE, END)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 class Screen:
@@ -40,7 +38,6 @@ class Screen:
         self._drawn = 0.0 if console.is_terminal else time.monotonic()
         self._news: deque[Text] = deque(maxlen=4)
         self._rates: deque[tuple[float, int]] = deque(maxlen=60)
-        self._seen: set[tuple[str, str]] = set()
 
     def say(self, text: str, *, loud: bool = False) -> None:
         """Tell of something that happened, once."""
@@ -54,7 +51,7 @@ class Screen:
         """Draw the scene if it is time to."""
         now = time.monotonic()
         live = self._console.is_terminal
-        if now - self._drawn < (LIVE_S if live else PLAIN_S):
+        if not told or now - self._drawn < (LIVE_S if live else PLAIN_S):
             return
         self._drawn = now
         self._rates.append((now, told))
@@ -82,12 +79,8 @@ class Screen:
             f"risks open {len(scene.open):2d}  dead letters {scene.dead.total():2d}  {self._tight_line(scene)}",
             soft_wrap=True,
         )
-        fresh = [
-            one for one in scene.news if isinstance(one, RiskChanged) and (one.id, one.transition) not in self._seen
-        ]
-        for risk in [one for one in fresh if one.severity != "MEDIUM"][-TOLD_HIGH:]:
-            self._console.print(Text("       ") + _risk_line(risk), soft_wrap=True)
-        self._seen |= {(one.id, one.transition) for one in fresh}
+        while scene.high_news:
+            self._console.print(Text("       ") + _risk_line(scene.high_news.popleft()), soft_wrap=True)
 
     def _tight_line(self, scene: Scene) -> str:
         skus = scene.tightest(ONLINE, 3)

@@ -165,7 +165,7 @@ def _erp(plan: Plan, batches: Batches) -> Line:
 def _verdict(verdict: Mapping[str, Any]) -> Line:
     word = verdict.get("verdict", "nothing")
     compared = ", ".join(
-        f"{verdict[f'{name}_compared']:,} {words}"
+        f"{verdict[name]:,} {words}"
         for name, words in (
             ("positions", "positions"),
             ("keys", "answers"),
@@ -173,7 +173,7 @@ def _verdict(verdict: Mapping[str, Any]) -> Line:
             ("variances", "variances"),
             ("refused", "refusals"),
         )
-        if f"{name}_compared" in verdict
+        if name in verdict
     )
     return Line(
         "atp verify",

@@ -17,7 +17,7 @@ PROMO_START, PROMO_END, RESTOCK = 12 * 60, 12 * 60 + 40, 13 * 60 + 10
 """Minutes of the day."""
 
 OPENED = 60
-"""Units that a position with a story opens with: a figure of its own, so that hints find the right paper."""
+"""Units that a position with a story opens with beyond its share: it shall not run out before it is counted."""
 
 Step = Callable[[int], None]
 """Something that happens in a minute of the day."""
