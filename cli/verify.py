@@ -88,9 +88,9 @@ def verify(
     if as_json:
         report = {
             "verdict": _verdict(found, dumped.waiting),
-            **{f"{name}_compared" if name != "differences" else name: value for name, value in asdict(found).items()},
+            **asdict(found),
             "waiting": dumped.waiting,
-            "positions": {str(part): position for part, position in sorted(dumped.positions.items())},
+            "folded_to": {str(part): position for part, position in sorted(dumped.positions.items())},
             "seconds": round(seconds, 1),
             "first_differences": [asdict(one) for one in first],
         }

@@ -16,7 +16,7 @@ from tests.streams.rig import pipeline
 
 LINES_OF_THE_YEAR = 541_909
 AGAIN = ("--duplicate-every", "7", "--shuffle-within", "1000")
-END_S = 600.0
+END_S = 240.0
 
 pytestmark = [on_the_file, pytest.mark.timeout(1200)]
 
@@ -51,9 +51,9 @@ def test_the_year_survives_three_kills_and_a_second_worker(year_settings: Settin
         year.say("both workers have left: everything is folded")
     found = year.verify(tmp_path)
     assert found["verdict"] == "equal", found
-    assert found["events_compared"] == told_events["events"]
-    assert found["verdicts_compared"]["duplicate"] == told_events["events"] - 570_263
-    assert found["refused_compared"] == 0
+    assert found["events"] == told_events["events"]
+    assert found["verdicts"]["duplicate"] == told_events["events"] - 570_263
+    assert found["refused"] == 0
     assert held(tmp_path) == on_hand(0)
     assert posted(tmp_path) == erp_totals(0)
 
@@ -82,7 +82,7 @@ def test_with_the_default_window_exactly_the_late_lines_are_refused(year_setting
     assert len(late) > 10  # the shuffle carries lines over the silence at New Year
     found = year.verify(tmp_path)
     assert found["verdict"] == "equal", found
-    assert found["verdicts_compared"]["late"] == len(late)
+    assert found["verdicts"]["late"] == len(late)
     assert refused(tmp_path) == {(e.document.type, e.document.id, e.document.line, e.sku) for e in late}
 
 
