@@ -74,7 +74,7 @@ class Seen:
 def profile(events: int, brokers: str, settings: Settings) -> Seen:
     """Let our worker fold the load and look at what it does. Raises: FatalError."""
     broker.fresh_outputs(brokers, settings)
-    name = f"{settings.topic_prefix}profile"
+    name = f"{settings.topic_prefix}profile-{settings.app}"
     folder = settings.home.absolute() / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -87,7 +87,7 @@ def profile(events: int, brokers: str, settings: Settings) -> Seen:
 
 def name_of(system: str, fold: str, number: int, settings: Settings) -> str:
     """Name a run: its group, its transactional ids, its folder. The prefix tells whose topics they are."""
-    return f"{settings.topic_prefix}{MODULES[system].rpartition('.')[2]}-{fold}-{number}"
+    return f"{settings.topic_prefix}{MODULES[system].rpartition('.')[2]}-{fold}-{number}-{settings.app}"
 
 
 def worker_command() -> list[str]:

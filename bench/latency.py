@@ -76,7 +76,7 @@ def measure(rates: list[int], seconds: float, brokers: str, settings: Settings) 
     """Measure at each rate (events a second) for some seconds, by one worker with default settings and its ticks."""
     broker.fresh_ledger(brokers, settings)
     broker.fresh_outputs(brokers, settings)
-    app = f"{settings.topic_prefix}worker"
+    app = f"{settings.topic_prefix}worker-{settings.app}"
     folder = settings.home.absolute() / app
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
