@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from atp.errors import FatalError
+from atp.events import DAY
 from oracle.compare import Comparison, Difference, compare, differences
 from oracle.dump import NothingFoldedError, dump, positions, waiting
 from oracle.recompute import connect, recompute
@@ -134,6 +135,11 @@ def _print(found: Comparison, first: list[Difference], events_waiting: int, seco
         console.print(f"  {one.what}: {one.key}", markup=False)
         console.print(f"    should be {one.expected}", markup=False)
         console.print(f"    is        {one.found}", markup=False)
+    if any(one.what == "dead letter" for one in first):
+        days = Settings().window / DAY
+        console.print(
+            f"  judged by a window of {days:g} days: if that is not the workers', set ATP_WINDOW as they have it"
+        )
     if found.differences > len(first):
         console.print(f"  and {found.differences - len(first):,} more: atp verify --keep DIR keeps them all")
     if keep is not None:

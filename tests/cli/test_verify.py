@@ -1,0 +1,108 @@
+"""`atp verify` on a real broker: equal, different, nothing to verify, not folded yet."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from confluent_kafka import Producer
+
+from atp.book import Position
+from atp.events import DAY, Document, TimeTicked
+from avro_schemas import codec
+from streams.ledger import publish
+from streams.settings import Settings
+from streams.topics_admin import topic_name
+from tests.oracle.wild import Wild
+from tests.streams.rig import Rig, pipeline
+from topologies import topics
+
+
+def verify(settings: Settings, *options: str) -> tuple[int, dict[str, Any]]:
+    """Run it; return its exit code and what it says."""
+    command = [sys.executable, "-m", "cli", "verify", "--json", *options]
+    environ = {**os.environ, **settings.environ()}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout) if done.stdout else {"why": done.stderr}
+
+
+def forge_a_row(rig: Rig) -> tuple[int, int]:
+    """Write a row that no worker wrote; return its units for sale before and after."""
+    rows = {m.key(): m for m in rig.records(topics.CHANGELOG.name)}
+    key = min(key for key in rows if isinstance(key, bytes) and key.startswith(b"p|"))
+    value, partition = rows[key].value(), rows[key].partition()
+    assert isinstance(value, bytes)
+    assert partition is not None
+    row = codec.decode_row(key.decode(), value)
+    assert isinstance(row, Position)
+    forged = replace(row, sellable=row.sellable + 1)
+    producer = Producer({"bootstrap.servers": rig.brokers})
+    producer.produce(topic_name(rig.settings, topics.CHANGELOG), codec.encode_row(forged), key, partition)
+    assert producer.flush(30) == 0
+    return row.sellable, forged.sellable
+
+
+def test_what_the_worker_says_is_true_and_a_forged_row_is_not(broker_settings: Settings, tmp_path: Path) -> None:
+    with pipeline(broker_settings) as rig:
+        publish(Wild(1, 800, ticks=False).log(), broker_settings, rig.brokers)
+        rig.drain()
+        code, found = verify(broker_settings, "--keep", str(tmp_path))
+        assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
+        assert found["positions"] == 9
+        assert found["events"] > 800
+        assert {"counts", "duplicate", "superseded", "conflict", "late"} <= set(found["verdicts"])
+        with duckdb.connect(str(tmp_path / "verify.duckdb"), read_only=True) as db:
+            assert db.execute("SELECT count(*) FROM held").fetchall() == [(9,)]
+            assert db.execute("SELECT count(*) FROM differences").fetchall() == [(0,)]
+
+        # Judged by another window than the workers', others are late.
+        code, found = verify(broker_settings.model_copy(update={"window": DAY}))
+        assert (code, found["verdict"]) == (1, "different")
+        assert "dead letter" in {one["what"] for one in found["first_differences"]}
+
+        # A tick that changes nothing is committed with the next event only; it is not waited for.
+        later = 1_763_000_000_000_000 + 90 * DAY
+        tick = TimeTicked(source="clock", document=Document("tick", "x", 1), event_time=later)
+        publish([tick], broker_settings, rig.brokers)
+        code, found = verify(broker_settings, "--wait", "0")
+        assert (code, found["verdict"], found["waiting"]) == (0, "equal", 0), found
+
+        before, after = forge_a_row(rig)
+        code, found = verify(broker_settings)
+        assert (code, found["verdict"], found["differences"]) == (1, "different", 1)
+        (only,) = found["first_differences"]
+        assert only["what"] == "position"
+        assert f"sellable {before}," in only["expected"]
+        assert f"sellable {after}," in only["found"]
+
+
+def test_nothing_to_verify_and_not_folded_yet(broker_settings: Settings) -> None:
+    code, found = verify(broker_settings, "--wait", "0")
+    assert code == 2
+    assert "atp topics --create" in found["why"]
+    with pipeline(broker_settings) as rig:
+        publish(Wild(1, 50, ticks=False).log(), broker_settings, rig.brokers)
+        code, found = verify(broker_settings, "--wait", "0")
+        assert code == 2
+        assert "atp worker" in found["why"]
+        rig.drain()
+        late = Wild(2, 40, ticks=False).log()
+        publish(late, broker_settings, rig.brokers)
+        code, found = verify(broker_settings, "--wait", "0")
+        assert (code, found["verdict"]) == (2, "incomplete")
+        assert found["waiting"] == sum(1 if event.sku else broker_settings.partitions for event in late)
+        assert found["differences"] == 0
+
+
+def test_it_agrees_while_workers_run(broker_settings: Settings) -> None:
+    with pipeline(broker_settings) as rig:
+        worker = rig.worker(until_idle=None)
+        publish(Wild(3, 600, ticks=False).log(), broker_settings, rig.brokers)
+        code, found = verify(broker_settings, "--wait", "60")
+        assert (code, found["verdict"]) == (0, "equal"), found
+        assert worker.process.poll() is None
