@@ -54,7 +54,7 @@ def verify(
 
         atp verify --json --wait 60
 
-        atp verify --keep /tmp/truth && duckdb /tmp/truth/verify.duckdb "FROM differences"
+        atp verify --keep out && duckdb out/verify.duckdb "FROM differences"
     """
     settings = Settings()
     started = time.monotonic()
