@@ -20,7 +20,7 @@ PYTEST ?= $(BIN)/pytest
 # Where a machine has no bytecode of the dependencies yet, pip writes it while it installs; it takes its time and says so.
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup jars demo test check gates up down status bench lock clean
+.PHONY: help setup jars demo test check gates year up down status bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ gates: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+year: setup ## A retailer's whole year, every proof of it, with its times (the file: ATP_REAL_YEAR)
+	ATP_REAL_YEAR_LINES=0 $(PYTEST) -s tests/real_year
 
 up: setup ## Start a broker (ATP_BROKERS, Docker Compose, or local Java) and create the topics
 	@$(BIN)/atp up

@@ -81,7 +81,7 @@ class Year:
         environ = {**os.environ, **self.settings.environ()}
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        self.say(f"{' '.join(words[:2])}: {done.stdout.strip()[:400]}")
+        self.say(f"{' '.join(words[:2])}: {done.stdout.strip()[:700]}")
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
