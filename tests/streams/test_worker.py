@@ -224,13 +224,15 @@ def _feed(rig: Rig, batches: int, size: int) -> threading.Thread:
 
 
 def _finish(rig: Rig) -> int:
-    """Let one more worker join and the others leave: the last to leave has folded everything."""
-    closing = rig.worker(until_idle=2)
-    for other in rig.workers[:-1]:
+    """Tell all workers to leave, then let one more fold what they left.
+
+    One that joined before might be done with its share and gone, on a busy machine, before the others are told.
+    """
+    for other in rig.workers:
         if other.process.poll() is None:
             other.signal(signal.SIGTERM)
             assert other.end() == 0, other.text()[-3000:]
-    return closing.end()
+    return rig.worker(until_idle=2).end()
 
 
 def _get(url: str) -> tuple[int, bytes]:
