@@ -61,6 +61,7 @@ lock: $(LOCK_VENV)/.ready ## Write the locks anew; UPGRADE=--upgrade takes newer
 
 clean: ## Delete the environments and all local state, broker data included
 	-@[ ! -x $(BIN)/atp ] || $(BIN)/atp down
+	-@[ ! -x $(BIN)/atp ] || ATP_HOME=.atp/demo $(BIN)/atp down
 	rm -rf $(VENV) .atp .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 jars: $(READY)

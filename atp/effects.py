@@ -64,7 +64,7 @@ class RiskChanged:
     """negative_stock: the lower of on hand and sellable. imminent: units left to sell."""
     evidence: dict[str, str]
     action: str
-    """What to do about it."""
+    """What to do about it; empty once it is closed."""
     cause: Cause
 
 

@@ -238,7 +238,7 @@ def _tell(
             at=now,
             quantity=quantity,
             evidence=evidence,
-            action=ACTIONS[kind],
+            action="" if transition == "closed" else ACTIONS[kind],
             cause=draft.cause,
         )
     )

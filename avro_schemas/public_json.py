@@ -205,9 +205,13 @@ _WANTED = {
 }
 
 
+NICKNAMES = {"qty": "quantity", "store": "location", "site": "location", "item": "sku", "time": "event_time"}
+"""What other systems call our fields, where the spelling alone would suggest another."""
+
+
 def _nearest(name: str, known: typing.Iterable[str]) -> str:
     known = list(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = [NICKNAMES[name]] if NICKNAMES.get(name) in known else get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
 
 

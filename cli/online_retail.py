@@ -68,7 +68,9 @@ def read_lines(text: Iterable[str]) -> Iterator[Line]:
     header = next(rows, [])
     missing = [name for name in COLUMNS if name not in header]
     if missing:
-        raise PoisonError("header", f"the file lacks the columns {', '.join(missing)}: is it Online Retail as CSV?")
+        raise PoisonError(
+            "header", f"the file lacks the columns {', '.join(missing)}: it does not look like Online Retail as CSV"
+        )
     invoice_at, code_at, description_at, quantity_at, date_at, country_at = (header.index(name) for name in COLUMNS)
     positions: dict[str, int] = {}
     times: dict[str, int] = {}

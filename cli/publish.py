@@ -114,7 +114,7 @@ def publish(
                     spool.add(place, key, value)
                 if tally.refused == 0:
                     _publish(iter(spool), settings, tally)
-    _report(tally, file, dry_run=dry_run, as_json=as_json)
+    _report(tally, dry_run=dry_run, as_json=as_json)
     if tally.refused:
         raise typer.Exit(1)
 
@@ -154,7 +154,7 @@ def _publish(records: Iterator[tuple[int, bytes, bytes]], settings: Settings, ta
     tally.seconds = time.monotonic() - started
 
 
-def _report(tally: Tally, file: Path, *, dry_run: bool, as_json: bool) -> None:
+def _report(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(tally.as_json()))
         return
@@ -172,7 +172,7 @@ def _report(tally: Tally, file: Path, *, dry_run: bool, as_json: bool) -> None:
         typer.echo(f"{tally.refused:>12,}  of {tally.lines:,} lines refused", err=True)
         if not tally.published and not dry_run:
             typer.echo(
-                f"Nothing was published. Correct these lines, or publish the rest: atp publish {file} --keep-going",
+                "Nothing was published. Correct these lines, or publish the rest: the same command with --keep-going",
                 err=True,
             )
 

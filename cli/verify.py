@@ -78,7 +78,9 @@ def verify(
         except MovingError as error:
             raise _nothing(f"workers commit all the time ({error}). Pause what publishes, then: atp verify") from error
         except KafkaException as error:
-            raise FatalError(f"the brokers do not answer: {error.args[0]}. Look with: atp status") from error
+            raise FatalError(
+                f"the brokers do not answer ({error.args[0].str()}). Is ATP_BROKERS right? See what runs: atp status"
+            ) from error
         step("recomputing")
         recompute(db, settings.window)
         step("comparing")

@@ -1,5 +1,6 @@
 """Topics read once, committed records only, up to a cut at which they agree with one another."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ Ends = Mapping[int, int]
 """By partition: the offset behind the last record that counts."""
 
 NOWHERE: Ends = {}
+SILENT = logging.getLogger(__name__)
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False  # A client whose broker is away repeats itself; the command says it once.
 ASK_S = 15.0
 READ_AT_ONCE = 10_000
 STILL_S = 0.2
@@ -33,7 +37,7 @@ class Topics:
         """`prefix` is that of every topic's name on the brokers."""
         self._brokers = brokers
         self._prefix = prefix
-        self._admin = AdminClient({"bootstrap.servers": brokers})
+        self._admin = AdminClient({"bootstrap.servers": brokers}, logger=SILENT)
 
     def partitions(self, topic: str) -> int:
         """Return the number of partitions. Raises MissingTopicError, KafkaException."""
@@ -123,7 +127,8 @@ def _consumer(brokers: str) -> Iterator[Consumer]:
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 5,
             "queued.max.messages.kbytes": 65536,
-        }
+        },
+        logger=SILENT,
     )
     try:
         yield consumer

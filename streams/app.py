@@ -106,7 +106,7 @@ async def _work(
         ticker = Ticker(brokers, settings.topic_prefix + LEDGER.name, inventory)
     query = Query(settings.http_host, metrics, inventory, settings.http_port)
     query.start()
-    mine.announce(query.url)
+    mine.announce(query.url, brokers, settings.topic_prefix)
     log.info("serving url=%s state=%s", query.url, mine.folder)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,7 +9,6 @@
 
 import fcntl
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,15 +22,12 @@ from atp.errors import FatalError
 from streams import kafka_compose, kafka_local, processes
 from streams.kafka_local import LocalKafka
 from streams.settings import Settings
+from streams.silent import SILENT
 
 Kind = Literal["given", "compose", "local"]
 
 ANSWER_S = 5.0
 """A broker on this machine lists its topics in milliseconds; one that starts or is far gets seconds."""
-
-_SILENT = logging.getLogger(f"{__name__}.client")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False  # A broker that is not there yet is the question here, not news.
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +129,7 @@ def missing(settings: Settings, *, libs: Path | None = None) -> str | None:
 
 def answers(brokers: str, timeout_s: float | None = None) -> bool:
     """Tell whether Kafka answers at `brokers` within `timeout_s` seconds, `ANSWER_S` unless given."""
-    client = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=_SILENT)
+    client = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=SILENT)
     try:
         return bool(client.list_topics(timeout=timeout_s or ANSWER_S).brokers)
     except KafkaException:

@@ -3,7 +3,6 @@
 `publish` serves import, demo and tests; `LedgerWriter` whoever has bytes already.
 """
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from atp.events import Event
 from avro_schemas import codec
 from streams.broker import resolve_brokers
 from streams.settings import Settings
+from streams.silent import SILENT
 from streams.topics_admin import topic_name
 from topologies import topics
 from topologies.partitioning import partition_of
@@ -29,7 +29,6 @@ LOOK_S = 0.5
 WAITING_MAX = 200_000
 """Records that wait in memory at most, about 50 MB."""
 
-log = logging.getLogger(__name__)
 __all__ = ["LedgerWriter", "partition_of_sku", "publish"]
 
 
@@ -78,7 +77,7 @@ class LedgerWriter:
                 "delivery.report.only.error": True,
                 "on_delivery": self._on_failure,
             },
-            logger=log,
+            logger=SILENT,
         )
 
     def __enter__(self) -> Self:

@@ -232,21 +232,21 @@ class Poller:
         self._paused.clear()
         self._followed.clear()
         self._chunks.clear()
-        log.info("assigned number=%d partitions=%s", self.number, [place[1] for place in self.places])
+        log.info("assigned number=%d partitions=%s", self.number, sorted({place[1] for place in self.places}))
         starts = self._owner.assigned(self.number, self.places)
         self._assigned(self.places)
         consumer.assign([TopicPartition(*place, starts[place]) for place in self.places])
         self._settled.set()
 
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        log.info("revoked number=%d partitions=%s", self.number, [one.partition for one in partitions])
+        log.info("revoked number=%d partitions=%s", self.number, sorted({one.partition for one in partitions}))
         self._settled.clear()
         self._owner.revoked(lost=False)
         self._follow(asynchronous=False)
         self.places = []
 
     def _lose(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        log.warning("lost number=%d partitions=%s", self.number, [one.partition for one in partitions])
+        log.warning("lost number=%d partitions=%s", self.number, sorted({one.partition for one in partitions}))
         self._settled.clear()
         self._owner.revoked(lost=True)
         self.places = []

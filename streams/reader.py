@@ -68,6 +68,8 @@ def ask_worker(settings: Settings, sku: str) -> Answer | None:
     for _ in range(HANDED_OVER_TRIES):
         moving = False
         for address in addresses(settings):
+            if address.topic_prefix != settings.topic_prefix or settings.brokers not in (None, address.brokers):
+                continue  # It works for another installation than the one that was named.
             status, found = _get(f"{address.url}/sku/{quote(sku, safe='')}")
             if status == HTTPStatus.OK:
                 return {"source": "worker", "worker": address.url, **found}

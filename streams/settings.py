@@ -16,6 +16,8 @@ def duration(value: object) -> object:
     """Read `30d`, `12h`, `5m` or `90s` as microseconds; let a number through."""
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
         return int(match[1]) * UNITS[match[2]]
+    if isinstance(value, str) and not value.isdigit():
+        raise ValueError(f"a duration is a number and s, m, h or d, as in 7d or 12h, not {value!r}")
     return value
 
 

@@ -20,10 +20,12 @@ SLOTS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a worker answers."""
+    """Where a worker answers, and for which installation."""
 
     pid: int
     url: str
+    brokers: str
+    topic_prefix: str
 
 
 class Slot:
@@ -33,11 +35,11 @@ class Slot:
         self.folder = folder
         self._lock = lock
 
-    def announce(self, url: str) -> None:
+    def announce(self, url: str, brokers: str, topic_prefix: str) -> None:
         """Write down where this worker answers."""
         path = self.folder / "worker.json"
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(Address(os.getpid(), url))) + "\n")
+        fresh.write_text(json.dumps(asdict(Address(os.getpid(), url, brokers, topic_prefix))) + "\n")
         fresh.replace(path)
 
     def release(self) -> None:

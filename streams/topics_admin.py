@@ -11,6 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 from atp.errors import FatalError
 from streams import processes
 from streams.settings import Settings
+from streams.silent import SILENT
 from topologies import topics as table
 from topologies.topics import Topic
 
@@ -67,14 +68,17 @@ def find_topics(brokers: str, settings: Settings, topics: Iterable[Topic] = tabl
 
 
 def _admin(brokers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": brokers, "client.id": "atp-topics"})
+    return AdminClient({"bootstrap.servers": brokers, "client.id": "atp-topics"}, logger=SILENT)
 
 
 def _metadata(admin: AdminClient, brokers: str) -> ClusterMetadata:
     try:
         return admin.list_topics(timeout=ASK_S)
     except KafkaException as error:
-        raise FatalError(f"the brokers {brokers} do not answer ({error}). See what runs: atp status") from error
+        why = error.args[0].str()
+        raise FatalError(
+            f"the brokers {brokers} do not answer ({why}). Is ATP_BROKERS right? See what runs: atp status"
+        ) from error
 
 
 def _find(admin: AdminClient, brokers: str, settings: Settings, topics: Iterable[Topic]) -> list[Found]:

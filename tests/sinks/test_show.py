@@ -180,7 +180,7 @@ def worker(settings: Settings, replies: list[tuple[int, dict[str, Any]]]) -> Ite
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     held = slot.take(settings, None)
-    held.announce(f"http://127.0.0.1:{server.server_address[1]}")
+    held.announce(f"http://127.0.0.1:{server.server_address[1]}", settings.brokers or "", settings.topic_prefix)
     try:
         yield asked
     finally:
@@ -207,6 +207,15 @@ def test_a_sku_on_its_way_to_another_worker_is_asked_for_again(
         assert ask_worker(settings, SKU) is not None
     assert len(asked) == 3
     assert ask_worker(settings, SKU) is None
+
+
+def test_a_worker_of_another_installation_is_not_asked(settings: Settings) -> None:
+    elsewhere = settings.model_copy(update={"brokers": "elsewhere:9092"})
+    prefixed = settings.model_copy(update={"topic_prefix": "another."})
+    with worker(settings, [(200, {})]) as asked:
+        assert ask_worker(elsewhere, SKU) is None
+        assert ask_worker(prefixed, SKU) is None
+    assert asked == []
 
 
 def test_a_worker_that_died_is_not_asked(pipeline: Settings) -> None:
