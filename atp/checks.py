@@ -194,6 +194,8 @@ def _correction(event: e.Correction) -> None:
     if new is None:
         return
     check(new)
+    if new.event_time > event.event_time + e.DAY:
+        refuse("out_of_range", "replacement.event_time", "must not be over a day after the correction's own")
     mine = (type(new).__name__, new.source, new.document, new.sku)
     if mine != (ref.type, ref.source, ref.document, event.sku):
         refuse("invalid", "replacement", "must have the type, source, document and sku of the event that it replaces")

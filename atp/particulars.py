@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from atp import events as e
 from atp.book import BUCKETS
-from atp.events import Envelope
+from atp.events import DAY, Envelope
 from atp.limits import (
     ID_MAX,
     NUMBER_MAX,
@@ -86,6 +86,9 @@ def _status(event: e.StatusChanged) -> None:
 def _count(event: e.CountRecorded | e.SnapshotReceived) -> None:
     check_word("scope", event.scope, SCOPES)
     check_time("as_of", event.as_of)
+    # A count swallows what it covers: one with a year mistyped would hide every movement until then.
+    if event.as_of is not None and event.as_of > event.event_time + DAY:
+        refuse("out_of_range", "as_of", "must not be over a day after event_time")
     check_marks(event.through_seq)
     if isinstance(event, e.SnapshotReceived):
         check_word("basis", event.basis, BASES)

@@ -72,7 +72,7 @@ def read_json(line: str | bytes) -> Json:
     if len(line) > LINE_MAX:
         raise _refused("", f"a line must be at most {LINE_MAX} bytes, not {len(line)}", "too_large")
     try:
-        text = line if isinstance(line, str) else line.decode()
+        text = line if isinstance(line, str) else line.decode("utf-8-sig")
         found = _DECODER.decode(text.strip())
     except UnicodeDecodeError as error:
         raise _refused("", f"a line must be UTF-8: {error.reason} at byte {error.start}", "garbage") from None

@@ -22,6 +22,9 @@ def down(
     settings = Settings()
     for one in runner.stop(settings):
         typer.echo(f"stopped {one.name}")
+    if settings.brokers is not None:
+        typer.echo(f"ATP_BROKERS names {settings.brokers}: not ours to stop. Unset it to stop the broker of this home")
+        return
     stopped = broker.down(settings, delete_data=delete_data)
     typer.echo("no broker was started here" if stopped is None else f"stopped the broker {stopped.brokers}")
     if delete_data:

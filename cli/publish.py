@@ -1,6 +1,7 @@
 """`atp publish`: events in the public JSON form, validated line by line, into the pipeline."""
 
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from atp.errors import FatalError
+from atp.events import DAY, SECOND, TimeTicked
 from avro_schemas import codec
 from avro_schemas.json_lines import Line, read_lines
 from avro_schemas.public_json import Problem
@@ -30,6 +32,11 @@ SHOWN = 20
 TELL_EVERY = 2_000
 
 Target = Literal["ledger", "intake"]
+
+AHEAD = Problem(
+    "event_time",
+    "of a tick is over a day ahead of the clock, and today's events would be late; for a replay set ATP_TICKS=off",
+)
 
 
 class Tally:
@@ -101,16 +108,17 @@ def publish(
     settings = Settings()
     known = units_of(units or settings.units)
     tally = Tally()
+    tick_max = time.time() * SECOND + DAY if settings.ticks == "wall" else math.inf
     with _opened(file) as stream, _progress(file, stream) as tell:
         lines = _told(read_lines(stream, known), tally, tell)
         if dry_run:
-            for _ in _good(lines, tally, topic, quiet=as_json):
+            for _ in _good(lines, tally, topic, tick_max, quiet=as_json):
                 pass
         elif keep_going:
-            _publish(_good(lines, tally, topic, quiet=as_json), settings, tally)
+            _publish(_good(lines, tally, topic, tick_max, quiet=as_json), settings, tally)
         else:
             with Spool() as spool:
-                for place, key, value in _good(lines, tally, topic, quiet=as_json):
+                for place, key, value in _good(lines, tally, topic, tick_max, quiet=as_json):
                     spool.add(place, key, value)
                 if tally.refused == 0:
                     _publish(iter(spool), settings, tally)
@@ -119,13 +127,21 @@ def publish(
         raise typer.Exit(1)
 
 
-def _good(lines: Iterator[Line], tally: Tally, target: Target, *, quiet: bool) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield (place, key, value) of what can be published; place 0 is the ledger, n the n-th inbound topic."""
+def _good(
+    lines: Iterator[Line], tally: Tally, target: Target, tick_max: float, *, quiet: bool
+) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield (place, key, value) of what can be published; place 0 is the ledger, n the n-th inbound topic.
+
+    Ticks after `tick_max` are refused: they would make everything that comes today late.
+    """
     for line in lines:
         tally.lines += 1
         if line.problems:
             tally.refuse(line.number, line.problems, quiet=quiet)
         elif target == "ledger":
+            if any(isinstance(event, TimeTicked) and event.event_time > tick_max for event in line.events):
+                tally.refuse(line.number, [AHEAD], quiet=quiet)
+                continue
             for event in line.events:
                 tally.types[type(event).__name__] += 1
                 yield 0, event.sku.encode(), codec.encode(event)

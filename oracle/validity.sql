@@ -39,6 +39,7 @@ CREATE OR REPLACE TEMP MACRO unsound(r) AS coalesce(
         WHEN r.type = 'FinancialOnly' THEN misnamed(r.sku) OR r.quantity NOT BETWEEN 0 AND 1000000000
         WHEN r.type = 'CountRecorded' THEN
             misnamed(r.sku) OR r.location = '' OR r.quantity NOT BETWEEN 0 AND 1000000000
+            OR coalesce(r.as_of > r.event_time + 86400000000, false)
             OR (r.scope <> 'on_hand' AND no_bucket(r.scope))
         WHEN r.type = 'StockAdjusted' THEN
             misnamed(r.sku) OR r.location = '' OR abs(r.quantity) > 1000000000
@@ -65,7 +66,7 @@ CREATE OR REPLACE TEMP MACRO unsound(r) AS coalesce(
 UPDATE ledger SET malformed = true
 FROM replacements r
 WHERE r.part = ledger.part AND r.off = ledger.off AND NOT ledger.malformed AND (
-    unsound(r) OR r.type <> ledger.ref_type OR r.source <> ledger.ref_source OR r.doc_type <> ledger.ref_doc_type
+    unsound(r) OR r.event_time > ledger.event_time + 86400000000 OR r.type <> ledger.ref_type OR r.source <> ledger.ref_source OR r.doc_type <> ledger.ref_doc_type
     OR r.doc_id <> ledger.ref_doc_id OR r.doc_line <> ledger.ref_doc_line OR r.sku <> ledger.sku);
 
 UPDATE ledger SET malformed = true

@@ -189,6 +189,8 @@ def _read(settings: Settings) -> Broker | None:
         return Broker(**json.loads(_record(settings).read_text()))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise FatalError(f"{_record(settings)} cannot be read ({error}). Set ATP_HOME to a folder of yours") from error
     except (ValueError, TypeError) as error:
         raise FatalError(f"{_record(settings)} is not readable ({error}). Delete it, then: atp up") from error
 

@@ -84,7 +84,7 @@ class Tasks:
         for (_, partition), end in ends.items():
             task = self._tasks.get(partition)
             if task is not None:
-                metrics.lag_records.labels(partition).set(max(0, end - task.position))
+                metrics.lag_records.labels(partition).set(0 if task.at_rest else max(0, end - task.position))
                 metrics.lag_seconds.labels(partition).set(0 if task.at_rest else moment - task.up_to)
 
     def hand_over(self, chunk: Chunk) -> None:

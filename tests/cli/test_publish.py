@@ -100,12 +100,12 @@ def test_many_bad_lines_are_counted_and_the_first_are_shown(tmp_path: Path) -> N
 
 def test_units_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = file_of(tmp_path, {**SALE, "uom": "case"})
-    assert publish(file, "--dry-run").exit_code == 1
+    assert publish(str(file), "--dry-run").exit_code == 1
     units = tmp_path / "units.json"
     units.write_text('{"*": {"case": 12}}')
     assert publish(file, "--dry-run", "--units", str(units)).exit_code == 0
     monkeypatch.setenv("ATP_UNITS", str(units))
-    assert publish(file, "--dry-run").exit_code == 0
+    assert publish(str(file), "--dry-run").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -169,3 +169,16 @@ def test_the_inbound_topics_get_the_lines_as_they_are(topics: Any, tmp_path: Pat
     assert json.loads(policy.value()) == POLICY
     assert topics("stock-events") == []
     assert publish(file_of(tmp_path, TICK), "--topic", "intake").exit_code == 1
+
+
+def test_a_tick_of_next_century_is_refused_unless_it_is_a_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ticks.jsonl"
+    file.write_text('{"type":"TimeTicked","source":"clock","event_time":"2099-01-01T00:00:00Z"}\n')
+    monkeypatch.setenv("ATP_TICKS", "wall")
+    refused = publish(str(file), "--dry-run")
+    assert refused.exit_code == 1
+    assert "today's events would be late" in refused.stderr
+    monkeypatch.setenv("ATP_TICKS", "off")
+    assert publish(str(file), "--dry-run").exit_code == 0

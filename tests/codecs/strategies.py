@@ -72,7 +72,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "state": st.sampled_from(particulars.STATES),
     "decision": st.sampled_from(particulars.DECISIONS),
     "request_id": ids,
-    "as_of": times,
+    "as_of": st.integers(TIME_MIN, TIME_MIN + events.DAY),
     "expires_at": times,
     "through_time": times,
     "through_seq": marks,
@@ -130,6 +130,7 @@ def _reverse(draw: st.DrawFn, kind: type, found: dict[str, Any]) -> None:
         new = draw(event_of(getattr(events, name)))
         new.source, new.document, new.sku = found["reverses"].source, found["reverses"].document, found["sku"]
         found["replacement"] = new
+        found["event_time"] = max(found["event_time"], new.event_time)  # A correction speaks of what was.
 
 
 any_event = st.sampled_from(EVENTS).flatmap(event_of)

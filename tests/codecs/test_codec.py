@@ -312,3 +312,25 @@ def test_what_is_not_valid_is_refused_before_it_is_written() -> None:
     with pytest.raises(PoisonError, match="quantity"):
         check(bad)
     assert cause_of(codec.encode(bad)) == "out_of_range"
+
+
+@pytest.mark.parametrize("ahead", [0, events.DAY])
+def test_what_an_event_speaks_of_is_not_ahead_of_it(ahead: int) -> None:
+    def count(as_of: int) -> events.CountRecorded:
+        return events.CountRecorded(
+            source="s", document=Document("c", "1", 1), event_time=T, sku="A", location="L", quantity=5, as_of=as_of
+        )
+
+    def correction(time: int) -> events.Correction:
+        sold = events.SaleRecorded(
+            source="s", document=Document("r", "1", 1), event_time=time, sku="A", location="L", quantity=2
+        )
+        ref = events.EventRef("SaleRecorded", "s", Document("r", "1", 1))
+        return events.Correction(
+            source="s", document=Document("c", "1", 1), event_time=T, sku="A", reverses=ref, replacement=sold
+        )
+
+    for make in (count, correction):
+        assert codec.decode_event(codec.encode(make(T + ahead))) == make(T + ahead)
+        with pytest.raises(UndecodableError, match="over a day after"):
+            codec.decode_event(codec.encode(make(T + events.DAY + 1)))

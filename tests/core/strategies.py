@@ -113,7 +113,8 @@ def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None =
         common["from_status"], common["to_status"] = draw(st.permutations(BUCKETS))[:2]
     elif kind is CountRecorded:
         common["quantity"] = draw(st.integers(0, 20))
-        common["as_of"] = draw(st.none() | times)
+        seen = draw(st.none() | times)
+        common["as_of"] = None if seen is None else min(seen, common["event_time"] + DAY)
         common["scope"] = draw(st.sampled_from(("on_hand", "on_hand", *BUCKETS)))
         common["through_seq"] = draw(
             st.none() | st.dictionaries(st.sampled_from(SOURCES), st.integers(0, 9), max_size=2)
@@ -160,6 +161,7 @@ def reversals(draw: st.DrawFn, world: World, target: Fact, document: Document) -
     if draw(st.booleans()):
         return Correction(**common)
     other = draw(facts(world, target.document, type(target)))
+    common["event_time"] = max(common["event_time"], other.event_time - DAY)  # It speaks of what was.
     return Correction(**common, replacement=replace(other, source=target.source, sku=target.sku))
 
 

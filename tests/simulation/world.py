@@ -70,7 +70,12 @@ class Shop:
                 sent.append((arrival, replace(event, event_id=f"again-{chance.randrange(1000)}")))
             if conflicts and chance.random() < 0.03 and not isinstance(event, PolicyChanged):
                 sent.append((arrival, replace(event, reason="otherwise")))
-                sent.append((arrival, replace(event, document=Document("old", "x", 1), event_time=OPENING - 9 * DAY)))
+                old = replace(event, document=Document("old", "x", 1), event_time=OPENING - 9 * DAY)
+                if isinstance(old, CountRecorded):
+                    old = replace(old, as_of=old.event_time)
+                elif isinstance(old, Correction):
+                    old = replace(old, replacement=None)
+                sent.append((arrival, old))
                 sent.append((arrival, chance.choice(GARBAGE)))
         times = [OPENING + minute * MINUTE for minute in range(0, 14 * 60, 7)]
         sent += [(time, tick(time)) for time in times]
