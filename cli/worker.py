@@ -48,7 +48,8 @@ def worker(
     logging.basicConfig(
         level=os.environ.get("LOGLEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    for name in ("faust", "mode", "streams.transport"):  # What they tell of services that start and stop is of no use to an operator.
+    # What they tell of services that start and stop is of no use to an operator.
+    for name in ("faust", "mode", "streams.transport"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if topology is not None and topology not in TOPOLOGIES:
         raise FatalError(f"there is no topology {topology}. Try one of: {', '.join(TOPOLOGIES)}")
