@@ -73,6 +73,8 @@ class Sender:
         if commit:
             self._producer.commit_transaction(30)
         else:
+            # An abort alone would throw away what has not been sent: aborted records must lie in the log.
+            self._producer.flush(30)
             self._producer.abort_transaction(30)
 
 
