@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from atp.book import Evidence
-from atp.events import Correction, Envelope, Event, Reversal, SaleVoided, ShipmentReversed
+from atp.events import Correction, Envelope, Event, Reversal
 
 # What a resend may change without being another statement: transport ids, sequences, times of recording.
 TRANSPORT = {
@@ -57,7 +57,3 @@ def compare(known: Evidence | None, rank: str, mine: bytes) -> Literal["new", "d
     if rank < known.rank:
         return "superseded"
     return "duplicate" if known.digest == mine else "conflict"
-
-
-def is_reversal(event: Event) -> bool:
-    return isinstance(event, SaleVoided | ShipmentReversed | Correction)

@@ -1,6 +1,5 @@
 """The judge: every figure again, in SQL, from the records of the ledger alone."""
 
-from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from oracle.records import (
     Fields,
     Row,
     flatten,
-    from_json,
     policy_row,
     replacement_of,
     seen_rows,
@@ -122,26 +120,6 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
     else:
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
     _run(db, "stock", "counts", "positions", "policies")
-
-
-def from_events(events: Iterable[Fields], window_us: int) -> duckdb.DuckDBPyConnection:
-    """Judge events of the public JSON form, in the order given, as one partition."""
-    db = connect()
-    ledger = Ledger(db)
-    for off, event in enumerate(events):
-        ledger.add(0, off, event["type"], from_json(event))
-    ledger.flush()
-    recompute(db, window_us)
-    return db
-
-
-def rows_of(db: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, object]]:
-    """Yield the rows of a query as dictionaries."""
-    cursor = db.execute(query)
-    names = [column[0] for column in cursor.description or ()]
-    while chunk := cursor.fetchmany(10_000):
-        for row in chunk:
-            yield dict(zip(names, row, strict=True))
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> Row:

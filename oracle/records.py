@@ -6,12 +6,10 @@ Times are microseconds since 1970-01-01 UTC.
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Fields = Mapping[str, Any]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 COLUMNS = {
     "part": "INTEGER", "off": "BIGINT", "malformed": "BOOLEAN", "type": "VARCHAR", "source": "VARCHAR",
@@ -118,11 +116,6 @@ def policy_row(part: int, off: int, policy: Fields) -> Row:
     )
 
 
-def from_json(event: Fields) -> Fields:
-    """Read the public JSON form: times written out become microseconds."""
-    return {name: _moment(name, value) for name, value in event.items()}
-
-
 def replacement_of(event: Fields) -> tuple[str, Fields] | None:
     """Return the type and the fields of what a correction puts in the place of what it names.
 
@@ -140,11 +133,3 @@ def replacement_of(event: Fields) -> tuple[str, Fields] | None:
         "event_time": event["event_time"],
     }
     return replacement.get("type") or reverses["type"], {**inherited, **replacement}
-
-
-def _moment(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    if name in ("event_time", "as_of", "recorded_time", "expires_at", "through_time") and isinstance(value, str):
-        return (datetime.fromisoformat(value) - EPOCH) // timedelta(microseconds=1)
-    if name == "replacement" and value is not None:
-        return from_json(value)
-    return value

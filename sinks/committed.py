@@ -20,6 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from atp.errors import FatalError
+from sinks.silent import SILENT
 
 ASK_S = 15.0
 """How long a question to the brokers may take."""
@@ -29,9 +30,6 @@ AWAY_S = 60.0
 """How long brokers that do not answer are waited for."""
 
 log = logging.getLogger(__name__)
-_client = logging.getLogger(f"{__name__}.client")
-_client.addHandler(logging.NullHandler())
-_client.propagate = False  # It says twenty times a second that brokers are away; what is raised here says it once.
 
 
 class CommittedReader:
@@ -57,7 +55,7 @@ class CommittedReader:
                 "queued.min.messages": 200_000,
                 "fetch.message.max.bytes": 4_194_304,
             },
-            logger=_client,
+            logger=SILENT,
         )
         self.at_end: set[int] = set()
         """The partitions whose end was reached and where nothing came since."""
@@ -185,7 +183,7 @@ _AWAY = {
 
 def topic_id(brokers: str, topic: str) -> str:
     """Return the id of a topic: one that was deleted and made again has another. Raises: FatalError."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 4}, logger=_client)
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 4}, logger=SILENT)
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_S)[topic].result()
     except KafkaException as error:

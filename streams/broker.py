@@ -19,10 +19,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from atp.errors import FatalError
+from sinks.silent import SILENT
 from streams import kafka_compose, kafka_local, processes
 from streams.kafka_local import LocalKafka
 from streams.settings import Settings
-from streams.silent import SILENT
 
 Kind = Literal["given", "compose", "local"]
 

@@ -15,9 +15,9 @@ from atp.checks import check
 from atp.errors import FatalError
 from atp.events import Event
 from avro_schemas import codec
+from sinks.silent import SILENT
 from streams.broker import resolve_brokers
 from streams.settings import Settings
-from streams.silent import SILENT
 from streams.topics_admin import topic_name
 from topologies import topics
 from topologies.partitioning import partition_of

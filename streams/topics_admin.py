@@ -9,9 +9,9 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.cimpl import NewTopic
 
 from atp.errors import FatalError
+from sinks.silent import SILENT
 from streams import processes
 from streams.settings import Settings
-from streams.silent import SILENT
 from topologies import topics as table
 from topologies.topics import Topic
 
