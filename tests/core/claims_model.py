@@ -1,0 +1,213 @@
+"""The reference model, third part: order lines, and the units that they claim.
+
+A line is derived anew from the events in force that name it. Source: docs/domain.md sections 2 and 3.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from atp.events import (
+    DAY,
+    SECOND,
+    Envelope,
+    OrderAllocated,
+    OrderCancelled,
+    PickConfirmed,
+    PickFailed,
+    PickupConfirmed,
+    Ref,
+    ReservationConfirmed,
+    ReservationDecided,
+    ReservationPlaced,
+    ReservationReleased,
+    ReservationRequested,
+    SaleRecorded,
+    ShipmentConfirmed,
+    TransferApproved,
+    TransferRejected,
+    TransferShipped,
+)
+from tests.core.stock_model import Move, moves
+
+Decisions = Mapping[str, int]
+"""Units accepted, by request id: what a request came to, for decisions depend on order. Not there: none."""
+Take = ReservationPlaced | ReservationRequested | ReservationDecided | TransferApproved
+HELD_OVER = (ShipmentConfirmed, PickupConfirmed, TransferShipped)
+OF_LINES = (
+    ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated, PickConfirmed, PickFailed,
+    ShipmentConfirmed, PickupConfirmed, SaleRecorded,
+)  # fmt: skip
+"""They speak of a line where they name an order, and else of none."""
+
+
+def day_of(time: int) -> int:
+    """The UTC day of a time, in days since 1970."""
+    return time // DAY
+
+
+def day_named(text: str) -> int:
+    return (date.fromisoformat(text) - datetime.fromtimestamp(0, UTC).date()).days
+
+
+def line_of(event: Envelope) -> tuple[str, int] | None:
+    """The order line that an event speaks of, None where it speaks of none."""
+    match event:
+        case TransferApproved() | TransferShipped() | TransferRejected():
+            ref = event.transfer if event.transfer is not None else Ref(event.document.id, event.document.line)
+            return (f"transfer:{ref.id}", ref.line)
+        case ReservationPlaced() | ReservationRequested() | ReservationDecided() if event.order is not None:
+            return (event.order.id, event.order.line)
+        case ReservationPlaced():
+            return (f"reservation:{event.document.id}", event.document.line)
+        case ReservationRequested() | ReservationDecided():
+            return (f"request:{event.request_id}", 1)
+        case _ if isinstance(event, OF_LINES) and event.order is not None:
+            return (event.order.id, event.order.line)
+        case _:
+            return None
+
+
+def units_of(take: Take, decisions: Decisions) -> int:
+    """Units that a take claims."""
+    if isinstance(take, ReservationRequested):
+        return decisions.get(take.request_id, 0)
+    if isinstance(take, ReservationDecided):
+        return 0 if take.decision == "rejected" else take.quantity
+    return take.quantity
+
+
+@dataclass(frozen=True)
+class LineAnswer:
+    """An order line of a SKU; all figures in units."""
+
+    channel: str
+    requested: int
+    released: int
+    cancelled: bool
+    firm: bool
+    expired: bool
+    consumed: int
+    open: int
+    placed: tuple[tuple[str, str, int], ...]
+    """(location, counter that shows them, units)."""
+    need_day: int | None
+    """The day of a demand that is due later; None where it is due."""
+    began: int | None
+    """When it first took, or else moved, units; None where it never did."""
+
+    @property
+    def pending(self) -> int:
+        """Open units that are tied to no node."""
+        return self.open - sum(units for _, _, units in self.placed)
+
+    @property
+    def taken(self) -> int:
+        """Units that it took from its channel's ring-fence."""
+        wanted = 0 if self.cancelled or self.expired else self.requested - self.released
+        return max(wanted, self.consumed)
+
+
+def line_answers(
+    facts: Sequence[Envelope], decisions: Decisions, tick: int | None, *, tills: bool = False
+) -> dict[tuple[str, int], LineAnswer]:
+    """The lines of one SKU; `tills` says that a sale with an order is its hand-over."""
+    by_line: dict[tuple[str, int], list[Envelope]] = {}
+    for fact in facts:
+        if (line := line_of(fact)) is not None:
+            by_line.setdefault(line, []).append(fact)
+    return {line: _line(by_line[line], decisions, tick, tills=tills) for line in sorted(by_line)}
+
+
+def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *, tills: bool) -> LineAnswer:
+    takes = [(e, units_of(e, decisions)) for e in events if isinstance(e, Take)]
+    takes = [(e, units) for e, units in takes if units]
+    hand_overs = [e for e in events if e.quantity and (isinstance(e, HELD_OVER) or tills)]
+    hand_overs = [e for e in hand_overs if isinstance(e, (*HELD_OVER, SaleRecorded))]
+
+    requested = sum(units for _, units in takes)
+    released = sum(e.quantity for e in events if isinstance(e, ReservationReleased | OrderCancelled))
+    cancelled = any(
+        (isinstance(e, OrderCancelled) and not e.quantity) or isinstance(e, TransferRejected) for e in events
+    )
+    consumed, failed, reserved, allocated = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    for e in hand_overs:
+        consumed[e.location] += e.quantity
+    for e in events:
+        if isinstance(e, PickFailed):
+            failed[e.location] += e.quantity
+        if isinstance(e, OrderAllocated):
+            allocated[e.location] += e.quantity
+            if e.from_location:
+                allocated[e.from_location] -= e.quantity
+    for e, units in takes:
+        if e.location:
+            reserved[e.location] += units
+
+    confirmed = any(isinstance(e, ReservationConfirmed) for e in events)
+    firm = confirmed or any(is_firm(e) for e, _ in takes) or any(units > 0 for units in allocated.values())
+    ends = [expires_at(e) for e, _ in takes]
+    times = [end for end in ends if end is not None]
+    expired = False
+    if tick is not None and not firm and times and len(times) == len(ends):
+        expired = -(-max(times) // SECOND) * SECOND <= tick
+    gone = cancelled or expired
+    open_ = 0 if gone else max(0, requested - released - sum(consumed.values()))
+
+    needs = [day_named(e.need_date) for e, _ in takes if not isinstance(e, TransferApproved) and e.need_date]
+    need_day = max(needs, default=None)
+    if need_day is not None and (tick is None or need_day <= day_of(tick)):
+        need_day = None
+    times_of_takes, times_of_hand_overs = [e.event_time for e, _ in takes], [e.event_time for e in hand_overs]
+    channels = [e.channel for e, _ in takes] if takes else [e.channel for e in events]
+    return LineAnswer(
+        channel=max(channels, default="") or "all",
+        requested=requested,
+        released=released,
+        cancelled=cancelled,
+        firm=firm,
+        expired=expired,
+        consumed=sum(consumed.values()),
+        open=open_,
+        placed=_placed(open_, firm, allocated, failed, consumed, reserved),
+        need_day=need_day,
+        began=min(times_of_takes or times_of_hand_overs, default=None),
+    )
+
+
+def is_firm(take: Take) -> bool:
+    return isinstance(take, TransferApproved) or take.state == "firm"
+
+
+def expires_at(take: Take) -> int | None:
+    return None if isinstance(take, TransferApproved) else take.expires_at
+
+
+def _placed(
+    rest: int,
+    firm: bool,
+    allocated: Mapping[str, int],
+    failed: Mapping[str, int],
+    consumed: Mapping[str, int],
+    reserved: Mapping[str, int],
+) -> tuple[tuple[str, str, int], ...]:
+    """Tie open units to nodes: first where they were allocated, then where they were reserved."""
+    places = sorted({*allocated, *failed, *consumed, *reserved})
+    found = []
+    for place in places:
+        there = max(0, allocated[place] - failed[place] - consumed[place])
+        found.append((place, "allocated", min(rest, there)))
+        rest -= min(rest, there)
+    for place in places:
+        beyond = max(0, consumed[place] - max(0, allocated[place] - failed[place]))
+        there = max(0, reserved[place] + min(0, allocated[place]) - failed[place] - beyond)
+        found.append((place, "reserved_firm" if firm else "reserved_soft", min(rest, there)))
+        rest -= min(rest, there)
+    return tuple(one for one in found if one[2])
+
+
+def direct(facts: Sequence[Envelope], channel: str, since: int) -> int:
+    """Units that left to customers of the channel without an order."""
+    mine = [f for f in facts if f.order is None and (f.channel or "all") == channel and f.event_time >= since]
+    return sum(m.quantity for f in mine for m in moves(f) if isinstance(m, Move) and m.target == "CUSTOMER")

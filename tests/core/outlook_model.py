@@ -1,0 +1,287 @@
+"""The reference model, sixth part: what may be promised of a SKU, through each channel, now and day by day.
+
+Source: docs/domain.md sections 6 and 7.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from atp.events import AllocationGranted, AllocationReturned, Envelope, TransferApproved, TransferShipped
+from tests.core.claims_model import LineAnswer, day_of, direct
+from tests.core.log_model import Judged, key_of, number, parameter, text_of
+from tests.core.network_model import Promise, takeable, unserved
+from tests.core.stock_model import TransferAnswer, transfer_of
+from tests.core.supply_model import Arrival, Part, Rules, SupplyAnswer, arrival
+
+HORIZON = 180
+"""Days after today."""
+SOON = 2
+"""Days after today within which a projected shortage is a risk."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A SKU at a location, as promises see it."""
+
+    available: int
+    claims: int
+    safety: int
+    eligible: bool
+
+    @property
+    def exposed(self) -> int:
+        return max(0, self.available - self.claims - self.safety) if self.eligible else 0
+
+    @property
+    def free(self) -> int:
+        return max(0, self.available - self.claims) if self.eligible else 0
+
+    @property
+    def uncovered(self) -> int:
+        return max(0, self.claims - max(0, self.available))
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A channel's ring-fence."""
+
+    granted: int
+    """Less what was given back."""
+    taken: int
+    priority: int
+
+    @property
+    def open(self) -> int:
+        return max(0, self.granted - self.taken)
+
+
+@dataclass(frozen=True)
+class ChannelAnswer:
+    """What may be promised of a SKU through a channel."""
+
+    ring_open: int
+    ring: int
+    takeable: int
+    """Of its nodes, beside all promises."""
+    pool: int
+    """The same, and no more than what demand of later days leaves."""
+    atp: int
+    levels: tuple[int, ...] = ()
+    """A_d for today and the days after it; empty before the first tick."""
+
+    @property
+    def next_available(self) -> tuple[int, int] | None:
+        """(days from today, units) of the first day with something to promise, where there is nothing now."""
+        found = [(d, units) for d, units in enumerate(self.levels) if units >= 1]
+        return found[0] if self.atp == 0 and found else None
+
+    def steps(self, today: int) -> list[tuple[int, int]]:
+        """(day, units that may be promised from then on), where they change."""
+        shown = [max(0, units) for units in self.levels]
+        return [(today + d, units) for d, units in enumerate(shown) if not d or units != shown[d - 1]]
+
+
+@dataclass
+class Network:
+    """One SKU at all its nodes, and what is promised of it."""
+
+    j: Judged
+    sku: str
+    nodes: dict[str, Node]
+    lines: Mapping[tuple[str, int], LineAnswer]
+    facts: Sequence[Envelope]
+    stated: Sequence[Envelope]
+    supply: Mapping[tuple[str, int], SupplyAnswer]
+    transfers: Mapping[tuple[str, int], TransferAnswer]
+
+    @property
+    def today(self) -> int | None:
+        return None if self.j.tick is None else day_of(self.j.tick)
+
+    # Nodes and promises -----------------------------------------------------------------------------------
+
+    @cached_property
+    def places(self) -> set[str]:
+        """All locations that are heard of."""
+        due_later = {place for _, place, _, _ in self.dated if place}
+        return {*self.nodes, *(one.location for one in self.arrivals), *due_later}
+
+    def serves(self, channel: str, location: str) -> bool:
+        """Say whether goods at the location may be promised through the channel."""
+        chosen = parameter(self.j, "locations", sku=self.sku, location=None, channel=channel)
+        if isinstance(chosen, tuple) and location not in chosen:
+            return False
+        if parameter(self.j, "eligible", sku=self.sku, location=location, channel=channel) is False:
+            return False
+        return self.eligible(location)
+
+    def eligible(self, location: str) -> bool:
+        return parameter(self.j, "eligible", sku=self.sku, location=location, channel=None) is not False
+
+    @cached_property
+    def node_sets(self) -> dict[str, frozenset[str]]:
+        """L(c) by channel."""
+        names = self.j.names_of_channels(self.sku) | {line.channel for line in self.lines.values()}
+        return {name: frozenset(place for place in self.places if self.serves(name, place)) for name in names}
+
+    @property
+    def exposed(self) -> dict[str, int]:
+        return {place: node.exposed for place, node in self.nodes.items()}
+
+    def pending(self) -> list[Promise]:
+        """Lines that wait for a node, those due later apart."""
+        due = [line for line in self.lines.values() if line.pending and line.need_day is None]
+        return [Promise(line.pending, self.node_sets[line.channel]) for line in due]
+
+    def uncovered(self) -> list[Promise]:
+        """Stock lost under claims: any node may stand in for it."""
+        anywhere = frozenset(place for place in self.places if self.eligible(place))
+        return [Promise(node.uncovered, anywhere) for node in self.nodes.values() if node.uncovered]
+
+    def owed(self) -> list[Promise]:
+        return self.pending() + self.uncovered()
+
+    @property
+    def shortage(self) -> int:
+        """Units owed that the stock without claims, safety stock included, cannot serve."""
+        return unserved({place: node.free for place, node in self.nodes.items()}, self.owed())
+
+    # Ring-fences ------------------------------------------------------------------------------------------
+
+    def ring_fence(self, channel: str) -> Ring:
+        now = self.j.now(self.sku)
+        mine = [e for e in self.stated if (e.channel or "all") == channel and e.event_time <= now and e.quantity]
+        grants = [e for e in mine if isinstance(e, AllocationGranted)]
+        if not grants:
+            return Ring(0, 0, 0)
+        first = min(e.event_time for e in grants)
+        lines = [line for line in self.lines.values() if line.channel == channel and line.began is not None]
+        taken = sum(line.taken for line in lines if line.began is not None and line.began >= first)
+        last = max(grants, key=lambda e: (e.event_time, text_of(key_of(e))))
+        return Ring(
+            granted=sum(e.quantity for e in grants)
+            - sum(e.quantity for e in mine if isinstance(e, AllocationReturned)),
+            taken=taken + direct(self.facts, channel, first),
+            priority=last.priority,
+        )
+
+    @cached_property
+    def rings(self) -> dict[str, int]:
+        """By channel, what stock can keep of its ring-fence: the lower priority number first, then by name."""
+        fences = {channel: self.ring_fence(channel) for channel in self.j.names_of_channels(self.sku)}
+        kept: dict[str, int] = {}
+        before: list[Promise] = []
+        for channel in sorted(fences, key=lambda name: (fences[name].priority, name)):
+            left = takeable(self.exposed, [*self.owed(), *before], self.node_sets[channel])
+            kept[channel] = min(fences[channel].open, left)
+            before.append(Promise(kept[channel], self.node_sets[channel]))
+        return kept
+
+    # Days to come -----------------------------------------------------------------------------------------
+
+    def rules(self, location: str) -> Rules:
+        def asked(name: str) -> object:
+            return parameter(self.j, name, sku=self.sku, location=location, channel=None)
+
+        return Rules(
+            dock_days=number(asked("dock_days"), 0),
+            late_days=number(asked("supplier_late_p90_days"), 1),
+            max_slip_days=number(asked("max_slip_days"), 30),
+            count_ordered=asked("count_ordered") is True,
+        )
+
+    @cached_property
+    def arrivals(self) -> list[Arrival]:
+        """What will come, by supply line and by transfer."""
+        if self.today is None:
+            return []
+        parts = [part for line in self.supply.values() for part in line.parts]
+        for id_, transfer in self.transfers.items():
+            papers = [f for f in self.facts if isinstance(f, TransferShipped | TransferApproved)]
+            etas = [f.eta for f in papers if f.eta is not None and transfer_of_paper(f) == id_]
+            if transfer.open > 0 and etas:
+                parts.append(Part("transfer", transfer.destination, max(etas), transfer.open))
+        found = [arrival(part, self.today, self.rules) for part in parts]
+        return [one for one in found if one is not None]
+
+    @cached_property
+    def dated(self) -> list[tuple[int, str, str, int]]:
+        """Demand of later days: (day, location or "", channel, units)."""
+        found = []
+        for line in self.lines.values():
+            if line.need_day is not None:
+                found += [(line.need_day, place, line.channel, units) for place, _, units in line.placed]
+                found.append((line.need_day, "", line.channel, line.pending))
+        return [one for one in found if one[-1]]
+
+    def levels(self, channel: str, left: int) -> tuple[int, ...]:
+        """A_d of a channel whose nodes have `left` units left beside all promises: what every later day can spare."""
+        if self.today is None:
+            return ()
+        mine = self.node_sets[channel]
+        level = left - (unserved(self.exposed, self.owed()) if left == 0 else 0)
+        supply, demand = Counter[int](), Counter[int]()
+        for one in self.arrivals:
+            if one.location in mine:
+                supply[one.day] += one.units
+        for day, place, of, units in self.dated:
+            if place in mine if place else mine & self.node_sets[of]:
+                demand[day] += units
+        p = []
+        for day in range(self.today, self.today + HORIZON + 1):
+            level += supply[day] - demand[day]
+            p.append(level)
+        return tuple(min(p[d:]) for d in range(len(p)))
+
+    # Answers ----------------------------------------------------------------------------------------------
+
+    def channel(self, channel: str) -> ChannelAnswer:
+        rings = self.rings
+        promises = self.owed() + [Promise(units, self.node_sets[name]) for name, units in rings.items()]
+        left = takeable(self.exposed, promises, self.node_sets[channel])
+        levels = self.levels(channel, left)
+        pool = min(left, max(0, levels[0])) if self.dated else left
+        share = number(parameter(self.j, "share_percent", sku=self.sku, location=None, channel=channel), 100)
+        buffer = number(parameter(self.j, "buffer", sku=self.sku, location=None, channel=channel), 0)
+        cap = parameter(self.j, "cap", sku=self.sku, location=None, channel=channel)
+        shown = max(0, rings[channel] + share * pool // 100 - buffer)
+        return ChannelAnswer(
+            ring_open=self.ring_fence(channel).open,
+            ring=rings[channel],
+            takeable=left,
+            pool=pool,
+            atp=min(cap, shown) if isinstance(cap, int) else shown,
+            levels=levels,
+        )
+
+    def limit(self, channel: str, location: str = "") -> int:
+        """What a request of the channel may take at most, at one location or anywhere that serves the channel."""
+        if location and not self.serves(channel, location):
+            return 0
+        rings = self.rings
+        others = [Promise(units, self.node_sets[name]) for name, units in rings.items() if name != channel]
+        nodes = frozenset({location}) if location else self.node_sets[channel]
+        left = takeable(self.exposed, self.owed() + others, nodes)
+        if self.dated:
+            left = min(left, rings.get(channel, 0) + max(0, self.channel(channel).levels[0]))
+        return left
+
+    def risks(self) -> set[tuple[str, str]]:
+        """What stands: (kind, channel or "")."""
+        found = {("oversold", "")} if self.shortage else set[tuple[str, str]]()
+        for name in self.j.names_of_channels(self.sku):
+            one = self.channel(name)
+            if one.ring < one.ring_open:
+                found.add(("ring_short", name))
+            if not self.shortage and any(units < 0 for units in one.levels[: SOON + 1]):
+                found.add(("projected", name))
+        return found
+
+
+def transfer_of_paper(event: TransferShipped | TransferApproved) -> tuple[str, int]:
+    if isinstance(event, TransferShipped):
+        return transfer_of(event)
+    ref = event.transfer
+    return (event.document.id, event.document.line) if ref is None else (ref.id, ref.line)
