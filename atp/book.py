@@ -7,17 +7,24 @@
 | Summary   | `s|sku`                    | inventory-changelog |
 | Position  | `p|sku|location`           | inventory-changelog |
 | Transfer  | `t|sku|id|line`            | inventory-changelog |
-| Timer     | `d|minute|sku`             | inventory-changelog |
+| Claim     | `c|sku|order|line`         | inventory-changelog |
+| Supply    | `b|sku|purchase order|line`| inventory-changelog |
+| Ring      | `k|sku|channel`            | inventory-changelog |
+| Network   | `n|sku`                    | inventory-changelog |
+| Decision  | `a|sku|request id`         | inventory-changelog |
+| Timer     | `d|second|sku|what`        | inventory-changelog |
 | Risk      | `r|sku|kind|scope`         | inventory-changelog |
 | Evidence  | `e|sku|event key`          | inventory-evidence  |
 
 No SKU, location or channel contains `|` (the edges refuse it), so a key has one reading. Keys sort as their
-UTF-8 bytes do; `minute` is written with 10 digits, so that timers sort by time.
+UTF-8 bytes do; `second` is written with 10 digits, so that timers sort by time. A timer's `what` is a claim's
+`order|line`, empty where the SKU as a whole wants to be looked at.
 """
 
 from collections.abc import Iterator
 from typing import Protocol
 
+from atp.effects import RequestDecided
 from atp.events import Document, EventRef, PolicyFields, immutable
 
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
@@ -77,10 +84,16 @@ class ChannelState:
     terms: ChannelTerms | None
     """None where no policy speaks of it: the defaults."""
     pool: int
-    """Sum of what its locations expose."""
+    """Units that its locations expose beside everything promised."""
     atp: int
     version: int
     """0 before the first answer."""
+    ring: int = 0
+    """Units of its ring-fence that stock can serve."""
+    orders_seen: int = 0
+    """Greatest event time of its own orders and sales; 0 before the first."""
+    horizon: tuple[tuple[int, int], ...] = ()
+    """(day, units) where the dated figure changes, today first; empty where no date matters."""
 
 
 @immutable
@@ -100,9 +113,11 @@ class Summary:
     hours: tuple[tuple[int, int], ...]
     """(hour, units taken) of the last hours, by event time."""
     look_at: int
-    """The minute of the timer that waits for this SKU; 0 where none does."""
+    """The second of the timer that waits for this SKU; 0 where none does."""
     swept: int
     """The clock when forgotten evidence was last deleted."""
+    promised: bool = False
+    """Whether a Network row says what is promised and coming; without one nothing is."""
 
 
 @immutable
@@ -167,6 +182,15 @@ class Position:
     """Version of the last answer for the node; 0 before the first."""
     as_of: int
     """Greatest event time that moved it."""
+    reserved_soft: int = 0
+    reserved_firm: int = 0
+    allocated: int = 0
+    """Units of claims placed here that are due, by what holds them here."""
+
+    @property
+    def claims(self) -> int:
+        """Units promised from here."""
+        return self.reserved_soft + self.reserved_firm + self.allocated
 
     @property
     def on_hand(self) -> int:
@@ -200,8 +224,118 @@ class Transfer:
 
 
 @immutable
+class Claim:
+    """A line of an order: a tally of what the versions in force of its events say; all figures derive from it."""
+
+    tally: dict[str, int]
+    """Units, or how often, by what was said; the words are those of `claims.py`."""
+    last_time: int
+    """Greatest event time of its events."""
+
+
+@immutable
+class Statement:
+    """What one event says of a purchase order line, or of a ring-fence."""
+
+    key: str
+    type: str
+    rev: int
+    digest: bytes
+    event_time: int
+    quantity: int
+    location: str = ""
+    eta: str | None = None
+    final: bool = False
+    priority: int = 0
+
+
+@immutable
+class Supply:
+    """A purchase order line: what was said of it, and what came."""
+
+    said: tuple[Statement, ...]
+    """By event key."""
+    received: dict[str, int]
+    """Units received by location; under `final` how many receipts said that nothing else comes."""
+    last_time: int
+
+
+@immutable
+class Ring:
+    """The ring-fence of a channel: what was granted and returned."""
+
+    said: tuple[Statement, ...]
+    """By event key."""
+    taken: int
+    """Units that the channel took since its first grant."""
+    first: int
+    """Time of the first grant in force that `taken` is counted from; 0 where none is."""
+
+
+@immutable
+class Cell:
+    """What the locations that serve the same channels hold together."""
+
+    serves: int
+    """Bit i is set where they serve channel i of the Summary."""
+    exposed: int
+    free: int
+    """Available units beyond claims, safety stock included, where eligible."""
+
+
+@immutable
+class Dated:
+    """Open units of claims that are due on a later day."""
+
+    day: int
+    channel: str
+    location: str
+    """Empty where no location is chosen."""
+    units: int
+
+
+@immutable
+class Inbound:
+    """Units that come on a day."""
+
+    day: int
+    location: str
+    """Empty where it is not known: for no channel's figure."""
+    units: int
+    state: str
+    """shipped, confirmed, ordered or transfer."""
+    overdue: bool
+    what: str
+    """The purchase order or transfer, `id|line`."""
+
+
+@immutable
+class Network:
+    """What is promised and coming of a SKU as a whole; every figure is a sum over its lines and positions."""
+
+    today: int
+    """The day, since 1970, that it was worked out for."""
+    cells: tuple[Cell, ...]
+    pending: dict[str, int]
+    """Due units without a location, by channel."""
+    uncovered: int
+    """Units of claims at locations that stock there does not cover."""
+    dated: tuple[Dated, ...]
+    inbound: tuple[Inbound, ...]
+
+
+@immutable
+class Decision:
+    """The answer to a request, inside the window."""
+
+    digest: bytes
+    event_time: int
+    answer: RequestDecided
+
+
+@immutable
 class Timer:
-    """A SKU wants to be looked at when its minute has come."""
+    """A SKU, or a claim of it, wants to be looked at when its second has come."""
 
 
 @immutable
@@ -229,6 +363,16 @@ class Leg:
 
 
 @immutable
+class Mark:
+    """What an event says of a line: `units` under a word of its tally."""
+
+    line: str
+    """Key of the row: a Claim, or a Supply."""
+    word: str
+    units: int
+
+
+@immutable
 class Evidence:
     """The version in force of one event key: for refusing duplicates, for taking it back, for counts."""
 
@@ -246,9 +390,25 @@ class Evidence:
     legs: tuple[Leg, ...]
     count_at: str
     """The location whose count this is; empty where it is none."""
+    marks: tuple[Mark, ...] = ()
+    channel: str = ""
 
 
-Row = Clock | Policies | Summary | Position | Transfer | Timer | Risk | Evidence
+Row = (
+    Clock
+    | Policies
+    | Summary
+    | Position
+    | Transfer
+    | Claim
+    | Supply
+    | Ring
+    | Network
+    | Decision
+    | Timer
+    | Risk
+    | Evidence
+)
 
 
 class Rows(Protocol):
@@ -280,9 +440,36 @@ def transfer_key(sku: str, transfer: str) -> str:
     return f"t|{sku}|{transfer}"
 
 
-def timer_key(minute: int, sku: str) -> str:
+def claim_key(sku: str, line: str) -> str:
+    """`line` is `order|line` as `line_of` writes it."""
+    return f"c|{sku}|{line}"
+
+
+def supply_key(sku: str, line: str) -> str:
+    """`line` is `purchase order|line` as `line_of` writes it."""
+    return f"b|{sku}|{line}"
+
+
+def ring_key(sku: str, channel: str) -> str:
+    return f"k|{sku}|{channel}"
+
+
+def network_key(sku: str) -> str:
+    return f"n|{sku}"
+
+
+def decision_key(sku: str, request_id: str) -> str:
+    return f"a|{sku}|{escape(request_id)}"
+
+
+def line_of(id_: str, line: int) -> str:
+    """A line of a paper as part of a key."""
+    return f"{escape(id_)}|{line}"
+
+
+def timer_key(second: int, sku: str, what: str = "") -> str:
     """An empty `sku` looks at every SKU of the partition."""
-    return f"d|{minute:010d}|{sku}"
+    return f"d|{second:010d}|{sku}|{what}"
 
 
 def risk_key(sku: str, kind: str, scope: str) -> str:

@@ -8,9 +8,8 @@ from functools import lru_cache
 
 from atp.book import Leg, escape
 from atp.events import (
-    CountRecorded,
+    Converted,
     Fact,
-    FinancialOnly,
     GoodsReceived,
     PickupConfirmed,
     Ref,
@@ -33,6 +32,7 @@ SHRINK = "SHRINK"
 FOUND = "FOUND"
 COUNT_VAR = "COUNT_VAR"
 OPENING = "OPENING"
+CONVERSION = "CONVERSION"
 
 LEAVING_DISPOSITIONS = {"vendor_return": VENDOR_RETURN, "scrap": SCRAP}
 REASON_ACCOUNTS = {
@@ -103,7 +103,10 @@ def legs_of(event: Fact) -> tuple[Leg, ...]:
             return (_leg(account, bucket, units) if units > 0 else _leg(bucket, account, -units),)
         case StatusChanged():
             return (_leg(f"{event.from_status}|{here}", f"{event.to_status}|{here}", units),)
-        case CountRecorded() | FinancialOnly():
+        case Converted():
+            bucket = f"sellable|{here}"
+            return (_leg(CONVERSION, bucket, units) if units > 0 else _leg(bucket, CONVERSION, -units),)
+        case _:
             return ()
 
 

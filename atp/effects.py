@@ -16,6 +16,39 @@ class Cause:
 
 
 @immutable
+class NodeFigures:
+    """What a node's answer is made of: `sellable - owed - claims - safety_stock` is its raw ATP."""
+
+    sellable: int
+    owed: int
+    """Units that other buckets of the node owe."""
+    claims: int
+    safety_stock: int
+    eligible: bool
+
+
+@immutable
+class ChannelFigures:
+    """What a channel's answer is made of: min(cap, max(0, ring + share_percent * pool / 100 - buffer))."""
+
+    ring: int
+    """Units of its ring-fence that stock can serve."""
+    pool: int
+    """Units that its nodes expose beside everything promised, its own ring-fence included."""
+    share_percent: int
+    buffer: int
+    cap: int | None
+
+
+@immutable
+class DatedQuantity:
+    """Units that may be promised for a day, as YYYY-MM-DD."""
+
+    date: str
+    quantity: int
+
+
+@immutable
 class AvailabilityChanged:
     """The absolute answer for `channel|sku`, or for `node|sku|location`.
 
@@ -31,7 +64,8 @@ class AvailabilityChanged:
     atp: int
     """What may be promised, never below 0."""
     atp_raw: int
-    """For a node sellable less debts, claims and safety stock; for a channel its pool less the buffer."""
+    """For a node sellable less debts, claims and safety stock; for a channel its ring-fence and share of the pool
+    less the buffer."""
     previous_atp: int | None
     """The answer of the version before, None for the first."""
     status: str
@@ -43,6 +77,48 @@ class AvailabilityChanged:
     computed_at: int | None
     """The last tick before the answer."""
     cause: Cause
+    node: NodeFigures | None = None
+    """Of a node's answer."""
+    figures: ChannelFigures | None = None
+    """Of a channel's answer."""
+    next_available: DatedQuantity | None = None
+    """Where nothing may be promised now: the first day for which something may."""
+    horizon: tuple[DatedQuantity, ...] = ()
+    """What may be promised for a day and until the next day listed, today first; empty where no date matters."""
+    orders_seen_through: int | None = None
+    """Greatest event time of the channel's own orders and sales that the answer has heard of."""
+
+
+@immutable
+class RequestDecided:
+    """The one answer to a reservation request: given once, repeated as it is for a resend."""
+
+    request_id: str
+    sku: str
+    channel: str
+    location: str
+    """Empty where the request named none."""
+    order: str
+    """Id of the claim's order, and its line."""
+    order_line: int
+    decision: str
+    """accepted, partly (some of what was asked for) or rejected."""
+    requested: int
+    quantity: int
+    """Units accepted."""
+    atp: int
+    """What a request of this channel could take at that moment, in base units."""
+    reason: str
+    """Why not, or not all: empty where it was accepted whole."""
+    state: str
+    """soft or firm."""
+    expires_at: int | None
+    decided_at: int | None
+    """The last tick before the decision."""
+    as_of: int
+    """The SKU's clock."""
+    epoch: int
+    event_key: str
 
 
 @immutable
@@ -51,7 +127,7 @@ class RiskChanged:
 
     id: str
     kind: str
-    """negative_stock (scope: a location) or imminent (scope: a channel)."""
+    """oversold (scope: empty), negative_stock (a location); imminent, ring_short or projected (a channel)."""
     sku: str
     scope: str
     transition: str
@@ -61,7 +137,9 @@ class RiskChanged:
     opened_at: int
     at: int
     quantity: int
-    """negative_stock: the lower of on hand and sellable. imminent: units left to sell."""
+    """oversold: units promised that no stock can serve. negative_stock: the lower of on hand and sellable.
+    imminent: units left to sell. ring_short: units of the ring-fence that stock cannot serve. projected: the lowest
+    dated figure, below 0."""
     evidence: dict[str, str]
     action: str
     """What to do about it; empty once it is closed."""
@@ -129,7 +207,7 @@ class ErpLine:
     """The posting key that this line takes back; empty for a first posting."""
 
 
-Effect = AvailabilityChanged | RiskChanged | VarianceChanged | ErpLine
+Effect = AvailabilityChanged | RequestDecided | RiskChanged | VarianceChanged | ErpLine
 
 
 @immutable

@@ -208,10 +208,11 @@ class SnapshotReceived(Envelope):
 
 @immutable
 class ReservationRequested(Envelope):
-    """A channel asks for units and waits for the answer under `request_id`."""
+    """A channel asks for units and waits for the answer under `request_id`, which is its identity."""
 
     request_id: str
-    state: str = "soft"
+    state: str | None = None
+    """soft or firm; None: as the channel's policy `reserves_at` says, soft without one."""
     expires_at: int | None = None
     need_date: str | None = None
     partial: bool = False
@@ -228,7 +229,7 @@ class ReservationPlaced(Envelope):
 
 @immutable
 class ReservationDecided(Envelope):
-    """Our own logged answer to a request."""
+    """An answer to a request, as another engine gave it; our own lie in `reservation-decisions`."""
 
     request_id: str
     decision: str
@@ -367,6 +368,14 @@ class PolicyFields:
     dock_days: int | None = None
     max_slip_days: int | None = None
     supplier_late_p90_days: int | None = None
+    count_ordered: bool | None = None
+    """Whether what is ordered counts as coming before the supplier confirms it."""
+    till_is_handover: bool | None = None
+    """Whether the till's line of an order moves the goods: where no hand-over is ever reported."""
+    reserves_at: str | None = None
+    """When the channel reserves: cart (soft), payment or release (firm)."""
+    hold_s: int | None = None
+    """Seconds after which a soft reservation of the channel expires, where the request names no time."""
 
 
 @immutable
@@ -453,7 +462,7 @@ class TimeTicked(Envelope):
     """Time passed: the only clock that the fold knows."""
 
 
-Fact = (
+Movement = (
     SaleRecorded
     | ShipmentConfirmed
     | PickupConfirmed
@@ -465,39 +474,43 @@ Fact = (
     | TransferLost
     | StockAdjusted
     | StatusChanged
+    | Converted
     | CountRecorded
     | FinancialOnly
 )
-"""Folded events that a Correction may replace."""
+"""What happened to goods."""
 
-Reversal = SaleVoided | ShipmentReversed | Correction
-
-NotFoldedYet = (
-    Converted
-    | CountClosed
-    | SnapshotReceived
-    | ReservationRequested
-    | ReservationPlaced
+Demand = (
+    ReservationPlaced
     | ReservationDecided
     | ReservationConfirmed
     | ReservationReleased
-    | ReservationExpired
     | OrderCancelled
     | OrderAllocated
     | PickConfirmed
     | PickFailed
-    | PurchaseOrderPlaced
-    | PurchaseOrderChanged
-    | PurchaseOrderCancelled
-    | SupplierConfirmed
-    | AsnShipped
     | TransferRequested
     | TransferApproved
     | TransferRejected
     | ReturnAuthorised
+)
+"""What happened to claims on goods."""
+
+Fact = Movement | Demand
+"""Folded events that a Correction may replace."""
+
+Reversal = SaleVoided | ShipmentReversed | Correction
+
+Supply = PurchaseOrderPlaced | PurchaseOrderChanged | PurchaseOrderCancelled | SupplierConfirmed | AsnShipped
+"""What is to come: absolute or summed per purchase order line, in whatever order it is told."""
+
+Grant = AllocationGranted | AllocationReturned
+
+NotFoldedYet = (
+    CountClosed
+    | SnapshotReceived
+    | ReservationExpired
     | MasterChanged
-    | AllocationGranted
-    | AllocationReturned
     | ChannelAck
     | ChannelReported
     | SourceMark
@@ -506,4 +519,4 @@ NotFoldedYet = (
 )
 """Validated and kept in the ledger, counted, and without effect until their fold exists."""
 
-Event = Fact | Reversal | PolicyChanged | TimeTicked | NotFoldedYet
+Event = Fact | Reversal | ReservationRequested | Supply | Grant | PolicyChanged | TimeTicked | NotFoldedYet

@@ -5,7 +5,8 @@ of the set of facts, not of their order or number. Source: docs/domain.md.
 """
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
@@ -40,7 +41,7 @@ from atp.book import (
 )
 from atp.catalogue import legs_of
 from atp.draft import Draft
-from atp.effects import Cause, Effect, Refusal
+from atp.effects import Cause, Effect, Refusal, RequestDecided
 from atp.events import (
     DAY,
     HOUR,
@@ -98,6 +99,8 @@ class Frame:
     """`W`, in microseconds."""
     epoch: int = 0
     """Rises by a rebuild only."""
+    decided: Mapping[str, RequestDecided] = field(default_factory=dict)
+    """During a rebuild: the logged answers by request id; what is in it is not decided anew."""
 
 
 @immutable

@@ -28,7 +28,8 @@ from atp.limits import (
 DISPOSITIONS = ("sellable", "damaged", "quarantine", "vendor_return", "scrap")
 SCOPES = ("on_hand", *BUCKETS)
 STATES = ("soft", "firm")
-DECISIONS = ("accepted", "rejected")
+DECISIONS = ("accepted", "partly", "rejected")
+MOMENTS = ("cart", "payment", "release")
 BASES = ("physical", "sellable", "net-of-reservations")
 
 FACTS = tuple(kind.__name__ for kind in get_args(e.Fact))
@@ -108,7 +109,8 @@ def _ack(event: e.ChannelAck) -> None:
 
 
 def _claim(event: e.ReservationRequested | e.ReservationPlaced | e.ReservationDecided) -> None:
-    check_word("state", event.state, STATES)
+    if event.state is not None:
+        check_word("state", event.state, STATES)
     check_time("expires_at", event.expires_at)
     check_day("need_date", event.need_date)
     if not isinstance(event, e.ReservationPlaced) and not is_id(event.request_id):
@@ -154,6 +156,8 @@ def _policy(event: e.PolicyChanged) -> None:
     for location in policy.locations or ():
         if not is_name(location):
             refuse_name("policy.locations", location)
+    if policy.reserves_at is not None:
+        check_word("policy.reserves_at", policy.reserves_at, MOMENTS)
     if policy == e.PolicyFields():
         refuse("missing", "policy", "must set at least one parameter")
 
@@ -161,7 +165,7 @@ def _policy(event: e.PolicyChanged) -> None:
 _LIMITS = {
     "safety_stock": QUANTITY_MAX, "buffer": QUANTITY_MAX, "share_percent": 100, "cap": QUANTITY_MAX,
     "lag_s": 86_400 * 365, "low_at": QUANTITY_MAX, "dock_days": 365, "max_slip_days": 3_650,
-    "supplier_late_p90_days": 365,
+    "supplier_late_p90_days": 365, "hold_s": 86_400 * 365,
 }  # fmt: skip
 
 

@@ -33,6 +33,11 @@ ROWS = {
     "s|": book.Summary,
     "p|": book.Position,
     "t|": book.Transfer,
+    "c|": book.Claim,
+    "b|": book.Supply,
+    "k|": book.Ring,
+    "n|": book.Network,
+    "a|": book.Decision,
     "d|": book.Timer,
     "r|": book.Risk,
     "e|": book.Evidence,
@@ -43,7 +48,9 @@ _PARTS: dict[str, type] = {
     one.__name__: one
     for one in (
         events.Document, events.Ref, events.EventRef, events.PolicyFields, effects.Cause, effects.ErpLeg,
-        book.PolicyEntry, book.ChannelTerms, book.ChannelState, book.Count, book.Touch, book.Leg,
+        effects.NodeFigures, effects.ChannelFigures, effects.DatedQuantity, effects.RequestDecided,
+        book.PolicyEntry, book.ChannelTerms, book.ChannelState, book.Count, book.Touch, book.Leg, book.Mark,
+        book.Statement, book.Cell, book.Dated, book.Inbound,
     )
 }  # fmt: skip
 """The classes of records within records."""

@@ -83,6 +83,10 @@ class _PolicyForm(Form):
     dock_days: int | None = None
     max_slip_days: int | None = None
     supplier_late_p90_days: int | None = None
+    count_ordered: bool | None = None
+    till_is_handover: bool | None = None
+    reserves_at: str | None = None
+    hold_s: int | None = None
 
     def made(self) -> PolicyFields:
         return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})

@@ -26,7 +26,8 @@ ROOMS: dict[str, tuple[type, ...]] = {
 
 TIMES = {
     "event_time", "recorded_time", "as_of", "expires_at", "through_time", "opened_at", "at", "computed_at",
-    "timestamp", "tick", "effective", "clock", "calm_since", "last_time", "swept",
+    "timestamp", "tick", "effective", "clock", "calm_since", "last_time", "swept", "decided_at",
+    "orders_seen_through",
 }  # fmt: skip
 """Integer fields that are microseconds since 1970-01-01 UTC."""
 

@@ -139,6 +139,8 @@ def _kind_of(line: Json) -> type:
 def _made(kind: type, line: Json, units: Units) -> Event:
     if kind is e.TimeTicked and "document" not in line and isinstance(line.get("event_time"), str):
         line = {**line, "document": {"type": "tick", "id": line["event_time"], "line": 1}}
+    if kind is e.ReservationRequested and "document" not in line and isinstance(line.get("request_id"), str):
+        line = {**line, "document": {"type": "request", "id": line["request_id"], "line": 1}}
     model = FORMS[kind]
     try:
         form = model.model_validate(line)

@@ -1,9 +1,9 @@
-"""The heart: the ledger by SKU into positions, availability, risks, variances and posting lines."""
+"""The heart: the ledger by SKU into positions, availability, decisions, risks, variances and posting lines."""
 
 from typing import assert_never
 
 from atp.book import Position, Row, Summary, Transfer
-from atp.effects import AvailabilityChanged, Effect, ErpLine, RiskChanged, VarianceChanged
+from atp.effects import AvailabilityChanged, Effect, ErpLine, RequestDecided, RiskChanged, VarianceChanged
 from atp.fold import fold
 from topologies import topics
 from topologies.topics import Topic
@@ -15,6 +15,8 @@ def route(effect: Effect) -> tuple[Topic, str]:
     match effect:
         case AvailabilityChanged():
             return topics.AVAILABILITY, effect.key
+        case RequestDecided():
+            return topics.DECISIONS, effect.request_id
         case ErpLine():
             return topics.ERP_LINES, effect.posting_key
         case RiskChanged():
@@ -46,6 +48,13 @@ INVENTORY = Topology(
     changelog=topics.CHANGELOG,
     evidence=topics.EVIDENCE,
     route=route,
-    outputs=(topics.AVAILABILITY, topics.RISKS, topics.VARIANCES, topics.ERP_LINES, topics.DEAD_LETTERS),
+    outputs=(
+        topics.AVAILABILITY,
+        topics.DECISIONS,
+        topics.RISKS,
+        topics.VARIANCES,
+        topics.ERP_LINES,
+        topics.DEAD_LETTERS,
+    ),
     held=held,
 )

@@ -40,7 +40,9 @@ GOLDEN_SALE = (
 """source; document type, id, line; event time; rev; sku; location; channel; quantity; eleven nulls."""
 KEYS = {
     book.Clock: "g|clock", book.Policies: "g|policies", book.Summary: "s|A", book.Position: "p|A|S1",
-    book.Transfer: "t|A|X-1|1", book.Timer: "d|0000000001|A", book.Risk: "r|A|imminent|web", book.Evidence: "e|A|k",
+    book.Transfer: "t|A|X-1|1", book.Timer: "d|0000000001|A|", book.Risk: "r|A|imminent|web", book.Evidence: "e|A|k",
+    book.Claim: "c|A|O-1|1", book.Supply: "b|A|PO-1|1", book.Ring: "k|A|web", book.Network: "n|A",
+    book.Decision: "a|A|R-1",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from atp.book import Position, Row, Touch
-from atp.effects import AvailabilityChanged, Cause, DeadLetter, Effect, ErpLeg, ErpLine
+from atp.effects import AvailabilityChanged, Cause, DeadLetter, Effect, ErpLeg, ErpLine, RequestDecided
 from atp.events import DAY
 from avro_schemas import codec
 from sinks.erp_batches import ErpBatches, ErpSettings
@@ -171,6 +171,8 @@ def _key(effect: Effect | DeadLetter) -> str:
             return effect.posting_key
         case AvailabilityChanged():
             return effect.key
+        case RequestDecided():
+            return effect.request_id
         case DeadLetter():
             return f"{effect.topic}|{effect.partition}|{effect.offset}"
         case _:
