@@ -31,8 +31,18 @@ from atp.events import (
 )
 from tests.core.stock_model import Move, moves
 
-Decisions = Mapping[str, int]
-"""Units accepted, by request id: what a request came to, for decisions depend on order. Not there: none."""
+
+@dataclass(frozen=True)
+class Decided:
+    """What a request came to."""
+
+    units: int
+    state: str = "soft"
+    expires_at: int | None = None
+
+
+Decisions = Mapping[str, Decided]
+"""By request id, for decisions depend on order. A request that is not there came to nothing."""
 Take = ReservationPlaced | ReservationRequested | ReservationDecided | TransferApproved
 HELD_OVER = (ShipmentConfirmed, PickupConfirmed, TransferShipped)
 OF_LINES = (
@@ -72,7 +82,7 @@ def line_of(event: Envelope) -> tuple[str, int] | None:
 def units_of(take: Take, decisions: Decisions) -> int:
     """Units that a take claims."""
     if isinstance(take, ReservationRequested):
-        return decisions.get(take.request_id, 0)
+        return decisions[take.request_id].units if take.request_id in decisions else 0
     if isinstance(take, ReservationDecided):
         return 0 if take.decision == "rejected" else take.quantity
     return take.quantity
@@ -146,8 +156,8 @@ def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *,
             reserved[e.location] += units
 
     confirmed = any(isinstance(e, ReservationConfirmed) for e in events)
-    firm = confirmed or any(is_firm(e) for e, _ in takes) or any(units > 0 for units in allocated.values())
-    ends = [expires_at(e) for e, _ in takes]
+    firm = confirmed or any(is_firm(e, decisions) for e, _ in takes) or any(units > 0 for units in allocated.values())
+    ends = [expires_at(e, decisions) for e, _ in takes]
     times = [end for end in ends if end is not None]
     expired = False
     if tick is not None and not firm and times and len(times) == len(ends):
@@ -176,11 +186,15 @@ def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *,
     )
 
 
-def is_firm(take: Take) -> bool:
+def is_firm(take: Take, decisions: Decisions) -> bool:
+    if isinstance(take, ReservationRequested):
+        return decisions[take.request_id].state == "firm"
     return isinstance(take, TransferApproved) or take.state == "firm"
 
 
-def expires_at(take: Take) -> int | None:
+def expires_at(take: Take, decisions: Decisions) -> int | None:
+    if isinstance(take, ReservationRequested):
+        return decisions[take.request_id].expires_at
     return None if isinstance(take, TransferApproved) else take.expires_at
 
 

@@ -13,6 +13,7 @@ from atp.events import (
     AllocationGranted,
     AllocationReturned,
     AsnShipped,
+    Converted,
     Correction,
     CountRecorded,
     Envelope,
@@ -34,6 +35,7 @@ from atp.events import (
     ReservationPlaced,
     ReservationReleased,
     ReservationRequested,
+    ReturnAuthorised,
     ReturnDispositioned,
     ReturnReceived,
     SaleRecorded,
@@ -48,6 +50,7 @@ from atp.events import (
     TransferLost,
     TransferReceived,
     TransferRejected,
+    TransferRequested,
     TransferShipped,
 )
 
@@ -63,6 +66,7 @@ FACTS = (
     TransferLost,
     StockAdjusted,
     StatusChanged,
+    Converted,
     CountRecorded,
     FinancialOnly,
     ReservationRequested,
@@ -76,6 +80,8 @@ FACTS = (
     PickFailed,
     TransferApproved,
     TransferRejected,
+    TransferRequested,
+    ReturnAuthorised,
 )
 STATEMENTS = (
     PolicyChanged,
@@ -280,7 +286,7 @@ def parameter(j: Judged, name: str, *, sku: str, location: str | None, channel: 
     for key, p in j.statements.items():
         if not isinstance(p, PolicyChanged):
             continue
-        value = getattr(p.policy, name, None)
+        value = getattr(p.policy, name)
         named = {"sku": p.sku, "channel": p.channel, "location": p.location}
         applies = all(not text or text == asked[what] for what, text in named.items())
         if location is not None and channel is not None and not p.channel:

@@ -106,7 +106,7 @@ class Network:
     def places(self) -> set[str]:
         """All locations that are heard of."""
         due_later = {place for _, place, _, _ in self.dated if place}
-        return {*self.nodes, *(one.location for one in self.arrivals), *due_later}
+        return {*self.nodes, *(one.location for one in self.arrivals if one.location), *due_later}
 
     def serves(self, channel: str, location: str) -> bool:
         """Say whether goods at the location may be promised through the channel."""
@@ -216,12 +216,9 @@ class Network:
                 found.append((line.need_day, "", line.channel, line.pending))
         return [one for one in found if one[-1]]
 
-    def levels(self, channel: str, left: int) -> tuple[int, ...]:
-        """A_d of a channel whose nodes have `left` units left beside all promises: what every later day can spare."""
-        if self.today is None:
-            return ()
+    def flows(self, channel: str) -> tuple[Counter[int], Counter[int]]:
+        """By day: units that come to the channel's nodes, and units due from them."""
         mine = self.node_sets[channel]
-        level = left - (unserved(self.exposed, self.owed()) if left == 0 else 0)
         supply, demand = Counter[int](), Counter[int]()
         for one in self.arrivals:
             if one.location in mine:
@@ -229,7 +226,18 @@ class Network:
         for day, place, of, units in self.dated:
             if place in mine if place else mine & self.node_sets[of]:
                 demand[day] += units
-        p = []
+        return supply, demand
+
+    def opening(self, left: int) -> int:
+        """What the days start with where `left` units are left beside all promises: less what is owed beyond them."""
+        return left - (unserved(self.exposed, self.owed()) if left == 0 else 0)
+
+    def levels(self, channel: str, left: int) -> tuple[int, ...]:
+        """A_d for today and the days after it: what every later day can spare."""
+        if self.today is None:
+            return ()
+        supply, demand = self.flows(channel)
+        level, p = self.opening(left), []
         for day in range(self.today, self.today + HORIZON + 1):
             level += supply[day] - demand[day]
             p.append(level)
@@ -285,3 +293,22 @@ def transfer_of_paper(event: TransferShipped | TransferApproved) -> tuple[str, i
         return transfer_of(event)
     ref = event.transfer
     return (event.document.id, event.document.line) if ref is None else (ref.id, ref.line)
+
+
+def discrete(opening: int, supply: Counter[int], demand: Counter[int], days: range) -> list[int]:
+    """What each supply can spare by itself, added up from the first day to each day.
+
+    A bucket opens with each day that brings supply, the first with what there is; it pays for demand until the next
+    one. What it lacks is taken from the buckets before it, the nearest first.
+    """
+    starts = [day for day in days if day == days.start or supply[day]]
+    buckets = []
+    for n, start in enumerate(starts):
+        until = starts[n + 1] if n + 1 < len(starts) else days.stop
+        own = supply[start] - sum(demand[day] for day in range(start, until))
+        buckets.append(own + (opening if not n else 0))
+        for earlier in reversed(range(n)):
+            moved = max(0, min(-buckets[n], buckets[earlier]))
+            buckets[earlier] -= moved
+            buckets[n] += moved
+    return [sum(units for start, units in zip(starts, buckets, strict=True) if start <= day) for day in days]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atp.events import (
+    Converted,
     CountRecorded,
     Envelope,
     GoodsReceived,
@@ -78,8 +79,11 @@ def moves(event: Envelope) -> list[Move]:
         case TransferLost():
             return [Move(("", transfer_of(event)), "SHRINK", q)]
         case StockAdjusted():
-            account, bucket = account_for(event.reason, q), (at, event.status)
+            bucket, account = (at, event.status), account_for(event.reason, q)
             return [Move(bucket, account, -q)] if q < 0 else [Move(account, bucket, q)]
+        case Converted():
+            bucket = (at, "sellable")
+            return [Move(bucket, "CONVERSION", -q)] if q < 0 else [Move("CONVERSION", bucket, q)]
         case StatusChanged():
             return [Move((at, event.from_status), (at, event.to_status), q)]
         case _:
@@ -174,6 +178,7 @@ ERP_TYPES = {
     "TransferReceived": "TRF_IN",
     "TransferLost": "ADJ",
     "StatusChanged": "RECLASS",
+    "Converted": "ADJ",
 }
 
 

@@ -5,7 +5,8 @@ hold anything: their outcome must equal the model's in the order given.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -13,6 +14,11 @@ from atp.events import (
     DAY,
     HOUR,
     MINUTE,
+    SECOND,
+    AllocationGranted,
+    AllocationReturned,
+    AsnShipped,
+    Converted,
     Correction,
     CountRecorded,
     Document,
@@ -21,10 +27,22 @@ from atp.events import (
     Fact,
     FinancialOnly,
     GoodsReceived,
+    OrderAllocated,
+    OrderCancelled,
+    PickConfirmed,
+    PickFailed,
     PickupConfirmed,
     PolicyChanged,
     PolicyFields,
+    PurchaseOrderCancelled,
+    PurchaseOrderChanged,
+    PurchaseOrderPlaced,
     Ref,
+    ReservationConfirmed,
+    ReservationDecided,
+    ReservationPlaced,
+    ReservationReleased,
+    ReservationRequested,
     ReturnDispositioned,
     ReturnReceived,
     SaleRecorded,
@@ -33,9 +51,12 @@ from atp.events import (
     ShipmentReversed,
     StatusChanged,
     StockAdjusted,
+    SupplierConfirmed,
     TimeTicked,
+    TransferApproved,
     TransferLost,
     TransferReceived,
+    TransferRejected,
     TransferShipped,
 )
 
@@ -59,6 +80,8 @@ class World:
     """Between two of the distinct times."""
     others: int = 3
     """Of ten events, how many are policies or reversals."""
+    promises: bool = False
+    """Whether orders, supply and ring-fences are among them."""
 
 
 NARROW = World()
@@ -83,7 +106,7 @@ def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None =
     """One line of a document."""
     places = world.places
     times = st.integers(0, STEPS - 1).map(lambda n: EIGHT + n * world.step)
-    kind = kind or draw(st.sampled_from(world.kinds or KINDS))
+    kind = kind or draw(st.sampled_from(world.kinds or (ALL_KINDS if world.promises else KINDS)))
     common: dict[str, Any] = {
         "source": draw(st.sampled_from(SOURCES)) if kind is not SaleRecorded else "pos:1",
         "document": document,
@@ -95,22 +118,31 @@ def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None =
         "source_seq": draw(st.none() | st.integers(1, 9)),
     }
     if kind is SaleRecorded or kind is ShipmentConfirmed or kind is PickupConfirmed:
-        common["order"] = draw(st.sampled_from((None, None, Ref("O-1", 1))))
+        common["order"] = draw(st.sampled_from((None, *ORDERS) if world.promises else (None, None, ORDERS[0])))
     elif kind is ReturnDispositioned:
         common["disposition"] = draw(st.sampled_from((*BUCKETS[::2], "damaged", "vendor_return", "scrap")))
     elif kind is GoodsReceived:
         common["to_status"] = draw(st.sampled_from(("sellable", "sellable", "quarantine", "damaged")))
+        if world.promises:
+            common["purchase_order"] = draw(st.sampled_from((None, *PURCHASES)))
+            common["final"] = draw(st.sampled_from((False, False, False, True)))
     elif kind is TransferShipped:
         common["to_location"] = draw(st.sampled_from([p for p in places if p != common["location"]]))
         common["transfer"] = draw(st.sampled_from((None, *TRANSFERS)))
+        if world.promises:
+            common["eta"] = draw(etas)
     elif kind is TransferReceived or kind is TransferLost:
         common["transfer"] = draw(st.sampled_from((None, *TRANSFERS)))
+    elif kind is Converted:
+        common["quantity"] = draw(units) * draw(st.sampled_from((1, -1)))
     elif kind is StockAdjusted:
         common["quantity"] = draw(units) * draw(st.sampled_from((1, -1)))
         common["reason"] = draw(st.sampled_from(REASONS))
         common["status"] = draw(st.sampled_from(("sellable", "sellable", "damaged", "quarantine")))
     elif kind is StatusChanged:
         common["from_status"], common["to_status"] = draw(st.permutations(BUCKETS))[:2]
+    elif kind in CLAIMS:
+        common |= draw(claims(world, kind, common["location"]))
     elif kind is CountRecorded:
         common["quantity"] = draw(st.integers(0, 20))
         seen = draw(st.none() | times)
@@ -122,10 +154,116 @@ def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None =
     return kind(**common)  # type: ignore[no-any-return]
 
 
+FACTS = get_args(Fact)
+"""What a correction may replace."""
 KINDS = (
     SaleRecorded, SaleRecorded, ShipmentConfirmed, PickupConfirmed, ReturnReceived, ReturnDispositioned,
     GoodsReceived, GoodsReceived, TransferShipped, TransferReceived, TransferLost, StockAdjusted, StatusChanged,
-    CountRecorded, CountRecorded, CountRecorded, FinancialOnly,
+    CountRecorded, CountRecorded, CountRecorded, FinancialOnly, Converted,
+)  # fmt: skip
+
+
+CLAIMS = (
+    ReservationPlaced, ReservationDecided, ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated,
+    PickConfirmed, PickFailed, TransferApproved, TransferRejected,
+)  # fmt: skip
+ALL_KINDS = (*KINDS, *CLAIMS, *CLAIMS, *(ReservationPlaced,) * 4, *(OrderAllocated,) * 2, *(ShipmentConfirmed,) * 2)
+ORDERS = (Ref("O-1", 1), Ref("O-1", 2), Ref("O|2", 1))
+PURCHASES = (Ref("PO-1", 1), Ref("PO-1", 2))
+dates = st.integers(-5, 8).map(lambda n: datetime.fromtimestamp((EIGHT + n * DAY) / 1_000_000, UTC).date().isoformat())
+etas = st.none() | dates
+
+
+@st.composite
+def claims(draw: st.DrawFn, world: World, kind: type, place: str) -> dict[str, Any]:
+    """The fields of an event about an order line, beside the common ones."""
+    found: dict[str, Any] = {"order": draw(st.sampled_from(ORDERS))}
+    if kind is ReservationPlaced or kind is ReservationDecided:
+        found["order"] = draw(st.sampled_from((*ORDERS, *ORDERS, None)))
+        found["location"] = draw(st.sampled_from(("", place)))
+        found["state"] = draw(st.sampled_from(("soft", "soft", "firm")))
+        found["expires_at"] = draw(st.none() | hours.map(lambda t: t + SECOND // 2) | st.just(EIGHT + 9 * DAY))
+        found["need_date"] = draw(st.none() | dates)
+    if kind is ReservationDecided:
+        found["request_id"] = draw(st.sampled_from(("R-1", "R-2", "R-3")))
+        found["decision"] = draw(st.sampled_from(("accepted", "rejected")))
+    elif kind is OrderCancelled:
+        found["quantity"] = draw(st.integers(0, 3))
+    elif kind is ReservationConfirmed or kind is TransferRejected:
+        found["quantity"] = 0
+    elif kind is OrderAllocated:
+        found["from_location"] = draw(st.sampled_from(("", *(p for p in world.places if p != place))))
+    if kind is TransferApproved or kind is TransferRejected:
+        found["order"] = None
+        found["transfer"] = draw(st.sampled_from(TRANSFERS))
+    if kind is TransferApproved:
+        found["to_location"] = draw(st.sampled_from([p for p in world.places if p != place]))
+        found["eta"] = draw(etas)
+    return found
+
+
+@st.composite
+def requests(draw: st.DrawFn, document: Document) -> ReservationRequested:
+    """A channel asks for units, at a place or anywhere."""
+    return ReservationRequested(
+        source="shop",
+        document=document,
+        event_time=draw(hours),
+        sku="A",
+        location=draw(st.sampled_from(("", "", *PLACES))),
+        channel=draw(st.sampled_from(CHANNELS)),
+        quantity=draw(units),
+        order=draw(st.sampled_from((*ORDERS, None, None))),
+        request_id=document.id,
+        state=draw(st.sampled_from(("soft", "firm"))),
+        expires_at=draw(st.none() | hours | st.just(EIGHT + 9 * DAY)),
+        need_date=draw(st.sampled_from((None, None, "2026-11-23"))),
+        partial=draw(st.booleans()),
+    )
+
+
+Statement = (
+    AllocationGranted
+    | AllocationReturned
+    | PurchaseOrderPlaced
+    | PurchaseOrderChanged
+    | PurchaseOrderCancelled
+    | SupplierConfirmed
+    | AsnShipped
+)
+
+
+@st.composite
+def statements(draw: st.DrawFn, world: World, document: Document, kind: type | None = None) -> Statement:
+    """A grant, a return of one, or a word about a purchase order line."""
+    kind = kind or draw(st.sampled_from(STATEMENTS))
+    common: dict[str, Any] = {
+        "source": "erp",
+        "document": document,
+        "event_time": draw(hours | st.sampled_from((EIGHT - 30 * DAY, EIGHT + 30 * DAY))),
+        "sku": draw(st.sampled_from(world.skus)),
+        "quantity": draw(units),
+    }
+    if kind is AllocationGranted or kind is AllocationReturned:
+        common["channel"] = draw(st.sampled_from(("store", "web", "web", "all")))
+        if kind is AllocationGranted:
+            common["priority"] = draw(st.integers(0, 2))
+        return kind(**common)
+    common["location"] = draw(st.sampled_from(("", *world.places, *world.places)))
+    own = kind in (PurchaseOrderPlaced, PurchaseOrderChanged, PurchaseOrderCancelled)
+    common["purchase_order"] = draw(st.sampled_from((*PURCHASES, None) if own else PURCHASES))
+    if kind is PurchaseOrderCancelled:
+        common["quantity"] = 0
+    else:
+        common["eta"] = draw(etas)
+    if kind is AsnShipped:
+        common["final"] = draw(st.sampled_from((False, False, True)))
+    return kind(**common)  # type: ignore[no-any-return]
+
+
+STATEMENTS = (
+    AllocationGranted, AllocationGranted, AllocationReturned, PurchaseOrderPlaced, PurchaseOrderChanged,
+    PurchaseOrderCancelled, SupplierConfirmed, SupplierConfirmed, AsnShipped, AsnShipped,
 )  # fmt: skip
 
 
@@ -168,7 +306,8 @@ def reversals(draw: st.DrawFn, world: World, target: Fact, document: Document) -
 @st.composite
 def policies(draw: st.DrawFn, world: World, document: Document) -> PolicyChanged:
     """A policy of any scope, with a few of its parameters."""
-    chosen = draw(st.sets(st.sampled_from(tuple(PARAMETERS)), min_size=1, max_size=3))
+    known = PARAMETERS | PARAMETERS_OF_SUPPLY if world.promises else PARAMETERS
+    chosen = draw(st.sets(st.sampled_from(tuple(known)), min_size=1, max_size=3))
     return PolicyChanged(
         source="mdm",
         document=document,
@@ -176,7 +315,7 @@ def policies(draw: st.DrawFn, world: World, document: Document) -> PolicyChanged
         sku=draw(st.sampled_from(("", *world.skus))),
         location=draw(st.sampled_from(("", *world.places))),
         channel=draw(st.sampled_from(("", "store", "web", "all"))),
-        policy=PolicyFields(**{name: draw(PARAMETERS[name]) for name in sorted(chosen)}),
+        policy=PolicyFields(**{name: draw(known[name]) for name in sorted(chosen)}),
     )
 
 
@@ -189,11 +328,23 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "locations": st.lists(st.sampled_from(PLACES), unique=True, max_size=3).map(tuple),
     "low_at": st.integers(0, 3),
 }
+PARAMETERS_OF_SUPPLY: dict[str, st.SearchStrategy[Any]] = {
+    "dock_days": st.integers(0, 2),
+    "max_slip_days": st.integers(0, 4),
+    "supplier_late_p90_days": st.integers(0, 3),
+    "count_ordered": st.booleans(),
+}
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn, *, promises: bool = False) -> World:
     """Some of the kinds of events, not all: those that are left meet each other more often."""
+    if promises:
+        some = st.sets(st.sampled_from(sorted(set(ALL_KINDS), key=repr)), min_size=1)
+        common = {ReservationPlaced, GoodsReceived}  # nothing much happens without them
+        kinds = draw(st.just(ALL_KINDS) | some.map(lambda s: tuple(sorted(s | common, key=repr))))
+        places = draw(st.sampled_from((PLACES, PLACES, PLACES[1:])))
+        return World(skus=SKUS[:1], places=places, kinds=kinds, others=draw(st.sampled_from((3, 6))), promises=True)
     return World(
         skus=draw(st.sampled_from((SKUS, SKUS[:1]))),
         places=draw(st.sampled_from((PLACES, PLACES[1:]))),
@@ -204,10 +355,34 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 @st.composite
-def calm(draw: st.DrawFn, size: int = 14) -> list[Event]:
-    """A list without conflicts, all inside the window: its order means nothing."""
-    world = draw(worlds())
+def shops(draw: st.DrawFn, world: World) -> list[Event]:
+    """Something to promise, and channels that may each promise it from nodes of their own."""
     events: list[Event] = []
+    for place in world.places:
+        if quantity := draw(st.integers(0, 20)):
+            document = Document("opening", place, 1)
+            opening = StockAdjusted(
+                source="wms:1", document=document, event_time=EIGHT, sku="A", location=place, quantity=quantity
+            )
+            events.append(opening)
+    for channel in ("store", "web"):
+        chosen = draw(st.none() | st.sets(st.sampled_from(world.places), min_size=1))
+        if chosen is not None:
+            policy = draw(policies(world, Document("policy", channel, 1)))
+            nodes = PolicyFields(locations=tuple(sorted(chosen)))
+            events.append(replace(policy, event_time=EIGHT, sku="", location="", channel=channel, policy=nodes))
+    return events
+
+
+@st.composite
+def calm(draw: st.DrawFn, size: int = 14, *, promises: bool = False) -> list[Event]:
+    """A list without conflicts, all inside the window: its order means nothing.
+
+    With `promises` there are orders, supply and ring-fences too. Requests are not: what they come to is decided
+    once, in the order in which they are heard; a decision that was logged is an event as all others are.
+    """
+    world = draw(worlds(promises=promises))
+    events: list[Event] = draw(shops(world)) if promises else []
     lines: list[Fact] = []
     for n in range(draw(st.integers(1, size))):
         what = draw(st.integers(0, 9))
@@ -216,19 +391,25 @@ def calm(draw: st.DrawFn, size: int = 14) -> list[Event]:
             line = draw(facts(world, document))
             lines.append(line)
             events += [line, *draw(revisions(world, line))]
+        elif promises and what % 3 == 0:
+            word = draw(statements(world, Document("paper", f"S-{n}", 1)))
+            events.append(word)
+            if draw(st.integers(0, 3)) == 0:
+                other = draw(statements(world, word.document, type(word)))
+                events.append(replace(other, rev=1, sku=word.sku))
         elif what % 2:
             policy = draw(policies(world, Document("policy", f"P-{n}", 1)))
             events.append(policy)
             if draw(st.booleans()):
                 events.append(replace(draw(policies(world, policy.document)), rev=1, sku=policy.sku))
-        else:
-            events.append(draw(reversals(world, draw(st.sampled_from(lines)), Document("paper", f"V-{n}", 1))))
+        elif reversible := [line for line in lines if isinstance(line, FACTS)]:
+            events.append(draw(reversals(world, draw(st.sampled_from(reversible)), Document("paper", f"V-{n}", 1))))
     return events
 
 
 def end(events: list[Event]) -> TimeTicked:
     """The tick that ends a list: ten minutes after the greatest event time, policies apart."""
-    times = [e.event_time for e in events if not isinstance(e, PolicyChanged)]
+    times = [e.event_time for e in events if not isinstance(e, (PolicyChanged, *STATEMENTS))]
     return tick(max(times, default=EIGHT) + 10 * MINUTE)
 
 
@@ -244,14 +425,16 @@ def shuffled(draw: st.DrawFn, events: list[Event]) -> list[Event]:
 
 
 @st.composite
-def wild(draw: st.DrawFn, size: int = 14) -> list[Event]:
-    """Anything in any order: conflicts, late and future events, ticks.
+def wild(draw: st.DrawFn, size: int = 14, *, promises: bool = False) -> list[Event]:
+    """Anything in any order: conflicts, late and future events, ticks; with `promises` requests, too.
 
     Ticks come from the first event on or not at all: before the first tick no bound holds, so a clock far ahead
     of it makes the window forget what is inside it again afterwards.
     """
-    events = list(draw(st.permutations(draw(calm(size)))))
+    events = list(draw(st.permutations(draw(calm(size, promises=promises)))))
     ticks = draw(st.booleans())
+    for n in range(draw(st.integers(0, 4)) if promises else 0):
+        events.insert(draw(st.integers(0, len(events))), draw(requests(Document("request", f"R-{n}", 1))))
     if ticks:
         events.insert(0, tick(EIGHT - draw(st.integers(0, 2)) * DAY))
     for _ in range(draw(st.integers(0, 5))):

@@ -1,8 +1,11 @@
 """The reference model itself, against figures worked out by hand."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atp.events import (
     DAY,
@@ -36,8 +39,10 @@ from atp.events import (
     TransferShipped,
 )
 from avro_schemas.public_json import parse_line
+from tests.core.claims_model import Decided
 from tests.core.model import Answer, answer, limit
 from tests.core.network_model import Promise, flow, takeable, unserved
+from tests.core.outlook_model import discrete
 from tests.core.strategies import EIGHT, tick
 from tests.topologies.golden import Vector, vectors
 
@@ -78,8 +83,8 @@ class Day:
         self.log.append(tick(EIGHT + HOUR + days * DAY))
         return self
 
-    def answer(self, **decisions: int) -> Answer:
-        return answer(self.log, WINDOW, decisions)
+    def answer(self, **accepted: int) -> Answer:
+        return answer(self.log, WINDOW, {id_: Decided(units) for id_, units in accepted.items()})
 
     def atp(self, channel: str = "all") -> int:
         return self.answer().availability["A", channel]
@@ -458,3 +463,34 @@ def test_events_of_the_model_are_the_real_ones() -> None:
     for event in day.log:
         assert isinstance(event, Envelope)
         check(event)
+
+
+def counted(**units: int) -> Counter[int]:
+    return Counter({int(day[1:]): n for day, n in units.items()})
+
+
+def test_discrete_of_the_published_example() -> None:
+    """What comes on day 2 does not pay for day 3: the first bucket pays the rest."""
+    days = range(7)
+    assert discrete(17, counted(d2=10, d4=1, d5=3), counted(d3=15), days) == [12, 12, 12, 12, 13, 16, 16]
+
+
+def test_discrete_takes_from_the_nearest_bucket() -> None:
+    found = discrete(5, counted(d1=4, d2=1), counted(d3=3), range(4))
+    assert found == [5, 7, 7, 7]
+
+
+@given(st.data())
+def test_discrete_comes_to_the_same_as_cumulative(data: st.DataObject) -> None:
+    days = range(9)
+    by_day = st.dictionaries(st.sampled_from(days), st.integers(0, 9), max_size=4).map(Counter)
+    opening, supply, demand = data.draw(st.integers(-5, 9)), data.draw(by_day), data.draw(by_day)
+    level, p = opening, []
+    for day in days:
+        level += supply[day] - demand[day]
+        p.append(level)
+    a = [min(p[d:]) for d in range(len(p))]
+    added = discrete(opening, supply, demand, days)
+    assert [max(0, units) for units in added] == [max(0, units) for units in a]
+    if min(a) >= 0:
+        assert added == a
