@@ -10,6 +10,7 @@ from streams.settings import Settings
 
 def down(
     delete_data: Annotated[bool, typer.Option("--delete-data", help="Delete the broker's topics too.")] = False,
+    workers: Annotated[bool, typer.Option("--workers", help="Stop the workers alone.")] = False,
 ) -> None:
     """Stop the workers and the broker that `atp up` started in this home. What they hold stays, unless told otherwise.
 
@@ -17,11 +18,15 @@ def down(
 
         atp down
 
+        atp down --workers
+
         atp down --delete-data
     """
     settings = Settings()
     for one in runner.stop(settings):
         typer.echo(f"stopped {one.name}")
+    if workers:
+        return
     if settings.brokers is not None:
         typer.echo(f"ATP_BROKERS names {settings.brokers}: not ours to stop. Unset it to stop the broker of this home")
         return

@@ -31,6 +31,7 @@ COMMANDS = {
     "snapshot": "cli.snapshot:snapshot",
     "dead-letters": "cli.dead_letters:dead_letters",
     "verify": "cli.verify:verify",
+    "rebuild": "cli.rebuild:rebuild",
     "bench": "cli.bench:bench",
 }
 """Where each command is. Only the one that is called is imported: a worker needs no SQL engine."""

@@ -14,13 +14,15 @@ next owner of the partition finds what was committed. Nothing is aborted or roll
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from atp.errors import FatalError
-from streams.batch import Sealed
+from streams.batch import RowOut
+from topologies.topics import Topic
 from topologies.topology import Topology
 
 MARKER_KEY = b"!marker"
@@ -56,11 +58,25 @@ class Marker:
     """Topic ids: a topic that was deleted and made again has another."""
     changelog: str
     evidence: str
+    rebuilding: tuple[int, ...] = ()
+    """The partitions of a rebuild that began to write here and did not end: until it has, the rows are no state."""
+
+
+class Commit(Protocol):
+    """What a transaction holds beside its marker: a sealed batch, or a piece of a rebuild."""
+
+    @property
+    def rows(self) -> Sequence[RowOut]: ...
+    @property
+    def effects(self) -> Sequence[tuple[Topic, bytes, bytes | None]]: ...
 
 
 def encode_marker(marker: Marker) -> bytes:
     """Return the marker as JSON in UTF-8."""
-    return json.dumps({"format": _FORMAT, **asdict(marker)}, separators=(",", ":")).encode()
+    fields = asdict(marker)
+    if not marker.rebuilding:
+        del fields["rebuilding"]  # Versions that know of no rebuild read such a marker, and must not read another.
+    return json.dumps({"format": _FORMAT, **fields}, separators=(",", ":")).encode()
 
 
 def decode_marker(value: bytes) -> Marker:
@@ -68,7 +84,7 @@ def decode_marker(value: bytes) -> Marker:
     fields = json.loads(value)
     if fields.pop("format", None) != _FORMAT:
         raise FatalError(f"the marker {value!r} was written by another version of atp. Run that version.")
-    return Marker(**fields)
+    return Marker(**{**fields, "rebuilding": tuple(fields.get("rebuilding", ()))})
 
 
 def batch_number(message: Message) -> int | None:
@@ -112,7 +128,7 @@ class Checkpoint:
         """Shut out every earlier owner and abort what it left open. Raises: FatalError."""
         self._patiently("init_transactions", self._producer.init_transactions)
 
-    def commit(self, sealed: Sealed, marker: Marker) -> Mapping[str, int]:
+    def commit(self, sealed: Commit, marker: Marker) -> Mapping[str, int]:
         """Commit a batch; return the ends of changelog and evidence that include it. Raises: FatalError."""
         self._ends = {}
         headers: Header = [(BATCH_HEADER, b"%d" % marker.batch)]
@@ -134,7 +150,7 @@ class Checkpoint:
         self._producer.purge(in_queue=True, in_flight=True)
         self._producer.close()
 
-    def _rows(self, sealed: Sealed, headers: Header) -> None:
+    def _rows(self, sealed: Commit, headers: Header) -> None:
         # A partition keeps the order of its producer, so the delivery of the last row of the evidence tells the
         # end of that topic; the marker, which comes last, tells the changelog's.
         evidence = self._topology.evidence

@@ -10,6 +10,7 @@ from typing import Protocol
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -120,6 +121,18 @@ def lagging(brokers: str, group: str, topics: Sequence[str]) -> set[tuple[str, i
         for spec in specs
     )
     return {place for place, high in highs.items() if max(reached.get(place, -1), lows[place]) < high}
+
+
+def members(brokers: str, group: str) -> list[str]:
+    """Return who is in a consumer group, as `client at host`; nobody where there is none. Raises: FatalError."""
+    admin = _admin(brokers)  # It must live as long as the answer is waited for.
+    try:
+        found = admin.describe_consumer_groups([group], request_timeout=ASK_S)[group].result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return []
+        raise FatalError(f"cannot ask who is in the group {group}: {error}. See: atp status") from error
+    return [f"{one.client_id} at {one.host.lstrip('/')}" for one in found.members]
 
 
 def wait_for(brokers: str) -> None:

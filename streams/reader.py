@@ -12,6 +12,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 from atp.book import Row
+from atp.errors import FatalError
 from avro_schemas import codec
 from sinks.committed import CommittedReader
 from sinks.cut import MarkerFormat, read_cut
@@ -30,7 +31,15 @@ HANDED_OVER_TRIES = 10
 HANDED_OVER_WAIT_S = 0.3
 """A partition that changes hands is asked for again for 3 s: a handover takes about one."""
 
-MARKER = MarkerFormat(MARKER_KEY, lambda value: asdict(decode_marker(value)))
+
+def _whole(value: bytes) -> dict[str, Any]:
+    marker = decode_marker(value)
+    if marker.rebuilding:
+        raise FatalError("the state is half rebuilt. Finish it with: atp rebuild --from-logs")
+    return {name: value for name, value in asdict(marker).items() if name != "rebuilding"}
+
+
+MARKER = MarkerFormat(MARKER_KEY, _whole)
 """How the workers of the inventory topology mark where they stand."""
 
 Progress = Callable[[int, int], None]

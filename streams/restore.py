@@ -203,12 +203,12 @@ def _read(
             raise TornError(
                 f"the state of partition {partition} is gone: {changelogs.changelog} and {changelogs.evidence} hold "
                 f"rows of batch {newest} and no marker. The ledger still holds every event. "
-                "See docs/operations.md, Folding the ledger anew"
+                "Stop the workers, then: atp rebuild --from-logs"
             )
         raise TornError(
             f"partition {partition} of {changelogs.changelog} holds rows of batch {newest}, its marker is of batch "
             f"{known}: a transaction was torn. The ledger still holds every event. "
-            "See docs/operations.md, Folding the ledger anew"
+            f"Stop the workers, then: atp rebuild --from-logs --partition {partition}"
         )
     if table.marker is not None:
         table.put(

@@ -79,7 +79,7 @@ class Table:
         self.folder = folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = Rdict(str(folder), _options(shared))
+            self._db = Rdict(str(folder), store_options(shared))
             reflects = self._db.get(REFLECTS_KEY)
             self.marker: bytes | None = self._db.get(MARKER_KEY)
         except Exception as error:
@@ -122,6 +122,12 @@ class Table:
             name = key.decode()
             row = self._young.get(name) or self._old.get(name)
             yield name, row if row is not None else _decoded(name, value)
+
+    def raw(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every row as bytes, in key order, and nothing of the store's own. Raises: DamagedError."""
+        for key, value in _walk(self._db.iter(), b"", self.folder):
+            if not key.startswith(b"!"):
+                yield key, value
 
     def write(
         self, rows: Mapping[str, bytes | None], decoded: Mapping[str, Row | None], marker: bytes, reflects: Reflects
@@ -244,7 +250,8 @@ def _walk(iterator: RdictIter, prefix: bytes, folder: Path) -> Iterator[tuple[by
         raise DamagedError(f"the store {folder} cannot be scanned at {prefix!r}: {error}") from error
 
 
-def _options(shared: Shared) -> Options:
+def store_options(shared: Shared) -> Options:
+    """Return how a store lies on the disk: keys and values as bytes, its memory a share of `shared`."""
     blocks = BlockBasedOptions()
     blocks.set_block_cache(shared.cache)
     blocks.set_bloom_filter(10, block_based=False)

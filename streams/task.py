@@ -126,6 +126,7 @@ class Task:
         else:
             self._marker = restored.marker
             self._must_fit(restored.marker)
+            self._frame = replace(self._frame, epoch=restored.marker.epoch)
         clock = self._table.get(CLOCK_KEY)
         self.last_tick = clock.tick if isinstance(clock, Clock) else 0
         self.position = self._marker.position
@@ -316,12 +317,17 @@ class Task:
             raise FatalError(
                 f"the state of partition {self.partition} is gone: its changelog is empty, yet there is "
                 f"{' and '.join(with_data)}. The ledger still holds every event. "
-                "See docs/operations.md, Folding the ledger anew"
+                "Stop the workers, then: atp rebuild --from-logs"
             )
 
     def _must_fit(self, marker: Marker) -> None:
         around, ids = self._around, self._ids
         where = f"partition {self.partition} of {topic_name(around.settings, around.topology.source)}"
+        if marker.rebuilding:
+            raise FatalError(
+                f"{where} is half rebuilt: its rows are of two folds. "
+                "Stop the workers, then finish it with: atp rebuild --from-logs"
+            )
         if marker.partitions != around.settings.partitions:
             raise FatalError(
                 f"{where} was folded as one of {marker.partitions}, and now there are {around.settings.partitions}: "
@@ -330,7 +336,7 @@ class Task:
         if marker.ledger != ids.ledger or marker.changelog != ids.changelog or marker.evidence != ids.evidence:
             raise FatalError(
                 f"{where} or its changelog was deleted and made again since offset {marker.position}. "
-                "Restore the topics from their backup, or see docs/operations.md, Folding the ledger anew"
+                "Restore the topics from their backup; or where the ledger is whole: atp rebuild --from-logs"
             )
         with reader(around.brokers, f"look-{self.partition}") as consumer:
             low, high = consumer.get_watermark_offsets(
@@ -339,11 +345,11 @@ class Task:
         if marker.position < low:
             raise FatalError(
                 f"{where}: offsets {marker.position} to {low - 1} were deleted before they were folded. "
-                "Restore them from a backup, or see docs/operations.md, Folding the ledger anew"
+                "Restore them from a backup; or go on without them: atp rebuild --from-logs --despite-gaps"
             )
         if marker.position > high:
             raise FatalError(
                 f"{where} ends at {high}, and its state reaches to {marker.position}: offsets {high} to "
-                f"{marker.position - 1} were lost. Restore the ledger, or see docs/operations.md, "
-                "Folding the ledger anew"
+                f"{marker.position - 1} were lost. Restore the ledger; or go on without them: "
+                "atp rebuild --from-logs --despite-gaps"
             )

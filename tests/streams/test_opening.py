@@ -35,7 +35,7 @@ def test_a_changelog_that_vanished_is_not_taken_for_a_new_installation(rig: Rig)
     worker = rig.worker()
     assert worker.end() == 3
     assert "the state of partition 0 is gone" in worker.text()
-    assert "Folding the ledger anew" in worker.text()
+    assert "atp rebuild --from-logs" in worker.text()
 
 
 def test_a_ledger_made_anew_is_refused(rig: Rig) -> None:
@@ -140,7 +140,7 @@ def test_a_torn_error_leaves_no_store_behind(broker_settings: Settings, tmp_path
     producer.produce(name("inventory-changelog"), b"x", b"p|A|S1", 0, headers=[(BATCH_HEADER, b"1")])
     producer.flush()
     logs = Changelogs(name("inventory-changelog"), name("inventory-evidence"), ["a", "b", "c"])
-    with pytest.raises(TornError, match="Folding the ledger anew"):
+    with pytest.raises(TornError, match="atp rebuild --from-logs"):
         restore(brokers, logs, 0, tmp_path / "store", Shared(), lambda _: None)
     assert not (tmp_path / "store").exists()
 

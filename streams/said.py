@@ -1,0 +1,273 @@
+"""What a partition's outputs say already, and what a fold from the beginning has to add to them.
+
+Three kinds of outputs, three rules, so that nothing is told twice and no answer of the past is told as news:
+
+- *once* (posting lines, decisions, dead letters): a key that is there is never written again;
+- *statements* (risks, variances, exceptions): each statement that is there is left alone, and where the last one
+  on an id is not the last that the fold comes to, that one is said (again);
+- *absolute* (compacted topics): only the last one of each key, once everything is folded.
+
+It lies on disk, for a partition's outputs are as long as its history, and dies with the rebuild:
+
+| key                      | value                                                                    |
+|--------------------------|--------------------------------------------------------------------------|
+| `o|topic|key`            | nothing: the output of this key is there                                 |
+| `s|topic|digest`         | how often this statement is there and the fold has not come to it yet    |
+| `l|topic|key`            | the last record of this key that is there, or will be                    |
+| `n|topic|key`            | the last record of this key that the fold came to                        |
+| `m|number`               | an output to be written: topic, key, value                               |
+"""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Message
+from rocksdict import Rdict, WriteOptions
+
+from atp.effects import AvailabilityChanged, Cause, RiskChanged, VarianceChanged
+from avro_schemas import codec
+from streams.batch import EffectOut
+from streams.table import Shared, store_options
+from topologies import topics
+from topologies.topics import Topic
+
+ONCE = (topics.ERP_LINES, topics.DECISIONS, topics.DEAD_LETTERS)
+WORDING = frozenset({"cause", "evidence", "action", "cause_hint"})
+"""Fields that explain a statement: another wording says nothing new."""
+
+Output = tuple[Topic, bytes, bytes | None]
+"""Topic, key, and value; no value deletes the key of a compacted topic."""
+
+
+class Said:
+    """The outputs of one partition, as they are and as they shall be."""
+
+    def __init__(self, folder: Path, shared: Shared, outputs: Sequence[Topic]) -> None:
+        self._db = Rdict(str(folder), store_options(shared))
+        self._fast = WriteOptions()
+        self._fast.disable_wal = True  # type: ignore[assignment,method-assign]  # a property; the stub says method
+        self._topics = {topic.name: topic for topic in outputs}
+        self._kept_from: dict[str, int] = {}
+        self._added = 0
+
+    def close(self) -> None:
+        self._db.close()
+
+    # What is there --------------------------------------------------------------------------------------------
+
+    def begins(self, topic: Topic, moment_ms: int) -> None:
+        """Hear that a topic has lost what it held before a moment, by the broker's clock in unix milliseconds.
+
+        What followed from older records of the ledger was told and is forgotten: it is not told again.
+        """
+        if not topic.compacted:
+            self._kept_from[topic.name] = moment_ms
+
+    def begins_late(self, topic: Topic) -> bool:
+        """Say whether a topic has lost what it held at first."""
+        return topic.name in self._kept_from
+
+    @property
+    def boundaries(self) -> list[int]:
+        """Moments between which a batch of the fold must be cut, in unix milliseconds, in order."""
+        return sorted(set(self._kept_from.values()))
+
+    def hear(self, topic: Topic, message: Message) -> None:
+        """Take in a record that a topic holds."""
+        key, value = message.key(), message.value()
+        if not isinstance(key, bytes):
+            return
+        if topic in ONCE:
+            self._put(_key(b"o", topic, key), b"")
+        elif value is None:
+            self._db.delete(_key(b"l", topic, key), self._fast)
+        elif isinstance(value, bytes):
+            self._put(_key(b"l", topic, key), value)
+            if not topic.compacted:
+                self._count(_key(b"s", topic, _digest(value)), 1)
+
+    # What the fold comes to -------------------------------------------------------------------------------------
+
+    def take(self, effects: Sequence[EffectOut], oldest_ms: int) -> None:
+        """Take in what a batch led to, whose first record came at `oldest_ms` by the broker's clock."""
+        for topic, key, value in effects:
+            told = oldest_ms < self._kept_from.get(topic.name, 0)
+            if topic in ONCE:
+                known = _key(b"o", topic, key)
+                if not told and self._db.get(known) is None:
+                    self._put(known, b"")
+                    self._add(topic, key, value)
+                continue
+            self._put(_key(b"n", topic, key), value)
+            if topic.compacted:
+                continue
+            if self._count(_key(b"s", topic, _digest(value)), -1) < 0 and not told:
+                self._put(_key(b"l", topic, key), value)
+                self._add(topic, key, value)
+
+    def last_words(self, epoch: int, at: int) -> None:
+        """Set the last statement on every id right, once all is folded; `at` is the partition's time."""
+        for topic in self._topics.values():
+            if topic in ONCE or topic.compacted:
+                continue
+            for key, value in list(self._scan(b"l", topic)):
+                said = self._db.get(_key(b"n", topic, key))
+                if said is None:
+                    taken_back = _withdrawn(value, epoch, at)
+                    if taken_back is not None:
+                        self._add(topic, key, taken_back)
+                elif _digest(said) != _digest(value):
+                    self._add(topic, key, said)
+
+    # What is to be written --------------------------------------------------------------------------------------
+
+    def missing(self) -> Iterator[Output]:
+        """Yield the outputs that are to be added, in the order in which they follow."""
+        for _, framed in _walk(self._db, b"m|"):
+            name, rest = framed.split(b"\0", 1)
+            (length,) = struct.unpack_from(">I", rest)
+            yield self._topics[name.decode()], rest[4 : 4 + length], rest[4 + length :]
+
+    def epoch_for(self, epoch: int) -> int:
+        """Return the epoch under which consumers take every answer: the given one, unless it was used otherwise.
+
+        That is so where a rebuild was killed amid its answers and another fold finishes it.
+        """
+        newest, taken = epoch, True
+        for topic, key, value in self._absolute():
+            said, new = _answer(self._db.get(_key(b"l", topic, key))), _answer(value)
+            if said is None or new is None:
+                continue
+            newest = max(newest, said.epoch)
+            if said.epoch > epoch or (said.epoch == epoch and not _follows(new, said)):
+                taken = False
+        return epoch if taken else newest + 1
+
+    def answers(self, epoch: int) -> Iterator[Output]:
+        """Yield the last answer of every key under `epoch`, but those that are there; and the end of stale keys."""
+        for topic, key, value in self._absolute():
+            answer = _answer(value)
+            now = value if answer is None else codec.encode(replace(answer, epoch=epoch))
+            if self._db.get(_key(b"l", topic, key)) != now:
+                yield topic, key, now
+        for topic in self._topics.values():
+            if topic.compacted:
+                for key, _ in self._scan(b"l", topic):
+                    if self._db.get(_key(b"n", topic, key)) is None:
+                        yield topic, key, None
+
+    # The store --------------------------------------------------------------------------------------------------
+
+    def _absolute(self) -> Iterator[tuple[Topic, bytes, bytes]]:
+        for topic in self._topics.values():
+            if topic.compacted:
+                for key, value in self._scan(b"n", topic):
+                    yield topic, key, value
+
+    def _add(self, topic: Topic, key: bytes, value: bytes) -> None:
+        self._added += 1
+        framed = b"".join((topic.name.encode(), b"\0", struct.pack(">I", len(key)), key, value))
+        self._put(b"m|" + struct.pack(">Q", self._added), framed)
+
+    def _count(self, key: bytes, change: int) -> int:
+        count = int(self._db.get(key) or 0) + change
+        self._put(key, b"%d" % max(0, count))
+        return count
+
+    def _put(self, key: bytes, value: bytes) -> None:
+        self._db.put(key, value, self._fast)
+
+    def _scan(self, kind: bytes, topic: Topic) -> Iterator[tuple[bytes, bytes]]:
+        return _walk(self._db, _key(kind, topic, b""))
+
+
+class Decided(Mapping[str, Any]):
+    """The decisions that were logged, by request id; read from disk as they are asked for."""
+
+    def __init__(self, folder: Path, shared: Shared) -> None:
+        self._db = Rdict(str(folder), store_options(shared))
+        self._length = 0
+
+    def hear(self, message: Message) -> None:
+        """Take in a logged decision; the first on a request stands."""
+        key, value = message.key(), message.value()
+        if isinstance(key, bytes) and isinstance(value, bytes) and self._db.get(key) is None:
+            self._db.put(key, value)
+            self._length += 1
+
+    def __getitem__(self, request: str) -> Any:  # noqa: ANN401
+        value = self._db.get(request.encode())
+        if value is None:
+            raise KeyError(request)
+        return codec.decode(value)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.decode() for key, _ in _walk(self._db, b""))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _walk(store: Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what lies under a prefix, in key order, without the prefix."""
+    iterator = store.iter()
+    iterator.seek(prefix)
+    while iterator.valid():
+        key: Any = iterator.key()
+        if not key.startswith(prefix):
+            break
+        value: Any = iterator.value()
+        yield key[len(prefix) :], value
+        iterator.next()
+    iterator.status()
+
+
+def _key(kind: bytes, topic: Topic, key: bytes) -> bytes:
+    return b"|".join((kind, topic.name.encode(), key))
+
+
+def _digest(value: bytes) -> bytes:
+    """Name what a statement says, whatever its wording and the version of its schema."""
+    said = codec.decode(value)
+    figures = [getattr(said, one.name) for one in fields(said) if one.name not in WORDING]
+    return blake2b(repr((type(said).__name__, figures)).encode(), digest_size=16).digest()
+
+
+def _answer(value: bytes | None) -> Any:  # noqa: ANN401  (whatever class carries an epoch)
+    """Return the answer that the bytes are; None for none, and for outputs that carry no epoch."""
+    if value is None:
+        return None
+    answer = codec.decode(value)
+    return answer if isinstance(answer, AvailabilityChanged) else None
+
+
+def _follows(new: AvailabilityChanged, said: AvailabilityChanged) -> bool:
+    """Say whether who took `said` takes `new` too, or need not."""
+    return new.version > said.version or _digest(codec.encode(replace(new, epoch=said.epoch))) == _digest(
+        codec.encode(said)
+    )
+
+
+def _withdrawn(value: bytes, epoch: int, at: int) -> bytes | None:
+    """Return the end of a statement that the fold no longer comes to; None where it needs none."""
+    said = codec.decode(value)
+    cause = Cause(type="Rebuild", key=f"epoch {epoch}")
+    match said:
+        case RiskChanged() if said.transition != "closed":
+            return codec.encode(replace(said, transition="closed", at=max(at, said.at), action="", cause=cause))
+        case VarianceChanged() if said.status == "open":
+            return codec.encode(
+                replace(
+                    said, expected=said.observed, diff=0, status="closed", restatement=said.restatement + 1,
+                    cause_hint="withdrawn", cause=cause,
+                )
+            )  # fmt: skip
+        case _:
+            return None
