@@ -29,7 +29,6 @@ from atp.events import (
     TransferRejected,
     TransferShipped,
 )
-from tests.core.stock_model import Move, moves
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,12 @@ class Decided:
 Decisions = Mapping[str, Decided]
 """By request id, for decisions depend on order. A request that is not there came to nothing."""
 Take = ReservationPlaced | ReservationRequested | ReservationDecided | TransferApproved
-HELD_OVER = (ShipmentConfirmed, PickupConfirmed, TransferShipped)
-OF_LINES = (
-    ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated, PickConfirmed, PickFailed,
-    ShipmentConfirmed, PickupConfirmed, SaleRecorded,
+HANDED_OVER = (ShipmentConfirmed, PickupConfirmed, TransferShipped)
+OF_CLAIMS = (
+    ReservationPlaced, ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated, PickConfirmed,
+    PickFailed,
 )  # fmt: skip
-"""They speak of a line where they name an order, and else of none."""
+"""They speak of the order's line; where they name none, of the reservation that their own document is."""
 
 
 def day_of(time: int) -> int:
@@ -67,14 +66,12 @@ def line_of(event: Envelope) -> tuple[str, int] | None:
         case TransferApproved() | TransferShipped() | TransferRejected():
             ref = event.transfer if event.transfer is not None else Ref(event.document.id, event.document.line)
             return (f"transfer:{ref.id}", ref.line)
-        case ReservationPlaced() | ReservationRequested() | ReservationDecided() if event.order is not None:
-            return (event.order.id, event.order.line)
-        case ReservationPlaced():
-            return (f"reservation:{event.document.id}", event.document.line)
-        case ReservationRequested() | ReservationDecided():
+        case ReservationRequested() | ReservationDecided() if event.order is None:
             return (f"request:{event.request_id}", 1)
-        case _ if isinstance(event, OF_LINES) and event.order is not None:
-            return (event.order.id, event.order.line)
+        case _ if isinstance(event, OF_CLAIMS) and event.order is None:
+            return (f"reservation:{event.document.id}", event.document.line)
+        case _ if isinstance(event, (*OF_CLAIMS, *HANDED_OVER, SaleRecorded, ReservationRequested, ReservationDecided)):
+            return None if event.order is None else (event.order.id, event.order.line)
         case _:
             return None
 
@@ -133,8 +130,8 @@ def line_answers(
 def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *, tills: bool) -> LineAnswer:
     takes = [(e, units_of(e, decisions)) for e in events if isinstance(e, Take)]
     takes = [(e, units) for e, units in takes if units]
-    hand_overs = [e for e in events if e.quantity and (isinstance(e, HELD_OVER) or tills)]
-    hand_overs = [e for e in hand_overs if isinstance(e, (*HELD_OVER, SaleRecorded))]
+    hand_overs = [e for e in events if e.quantity and (isinstance(e, HANDED_OVER) or tills)]
+    hand_overs = [e for e in hand_overs if isinstance(e, (*HANDED_OVER, SaleRecorded))]
 
     requested = sum(units for _, units in takes)
     released = sum(e.quantity for e in events if isinstance(e, ReservationReleased | OrderCancelled))
@@ -170,7 +167,7 @@ def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *,
     if need_day is not None and (tick is None or need_day <= day_of(tick)):
         need_day = None
     times_of_takes, times_of_hand_overs = [e.event_time for e, _ in takes], [e.event_time for e in hand_overs]
-    channels = [e.channel for e, _ in takes] if takes else [e.channel for e in events]
+    channels = [e.channel for e, _ in takes] if takes else [e.channel for e in hand_overs]
     return LineAnswer(
         channel=max(channels, default="") or "all",
         requested=requested,
@@ -221,7 +218,14 @@ def _placed(
     return tuple(one for one in found if one[2])
 
 
-def direct(facts: Sequence[Envelope], channel: str, since: int) -> int:
-    """Units that left to customers of the channel without an order."""
-    mine = [f for f in facts if f.order is None and (f.channel or "all") == channel and f.event_time >= since]
-    return sum(m.quantity for f in mine for m in moves(f) if isinstance(m, Move) and m.target == "CUSTOMER")
+def picked(facts: Sequence[Envelope], location: str, time: int) -> int:
+    """Units that had been picked for lines at a location, and had not left it at that time."""
+    found = Counter[tuple[str, int]]()
+    for fact in facts:
+        line = line_of(fact)
+        if line is not None and fact.location == location and fact.event_time <= time:
+            if isinstance(fact, PickConfirmed):
+                found[line] += fact.quantity
+            elif isinstance(fact, HANDED_OVER):
+                found[line] -= fact.quantity
+    return sum(max(0, units) for units in found.values())

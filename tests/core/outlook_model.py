@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from atp.events import AllocationGranted, AllocationReturned, Envelope, TransferApproved, TransferShipped
-from tests.core.claims_model import LineAnswer, day_of, direct
+from atp.events import AllocationGranted, AllocationReturned, Envelope, TransferShipped
+from tests.core.claims_model import LineAnswer, day_of
 from tests.core.log_model import Judged, key_of, number, parameter, text_of
 from tests.core.network_model import Promise, takeable, unserved
-from tests.core.stock_model import TransferAnswer, transfer_of
+from tests.core.stock_model import TransferAnswer, moves, transfer_of
 from tests.core.supply_model import Arrival, Part, Rules, SupplyAnswer, arrival
 
 HORIZON = 180
@@ -199,8 +199,8 @@ class Network:
             return []
         parts = [part for line in self.supply.values() for part in line.parts]
         for id_, transfer in self.transfers.items():
-            papers = [f for f in self.facts if isinstance(f, TransferShipped | TransferApproved)]
-            etas = [f.eta for f in papers if f.eta is not None and transfer_of_paper(f) == id_]
+            papers = [f for f in self.facts if isinstance(f, TransferShipped) and f.quantity]
+            etas = [f.eta for f in papers if f.eta is not None and transfer_of(f) == id_]
             if transfer.open > 0 and etas:
                 parts.append(Part("transfer", transfer.destination, max(etas), transfer.open))
         found = [arrival(part, self.today, self.rules) for part in parts]
@@ -288,11 +288,10 @@ class Network:
         return found
 
 
-def transfer_of_paper(event: TransferShipped | TransferApproved) -> tuple[str, int]:
-    if isinstance(event, TransferShipped):
-        return transfer_of(event)
-    ref = event.transfer
-    return (event.document.id, event.document.line) if ref is None else (ref.id, ref.line)
+def direct(facts: Sequence[Envelope], channel: str, since: int) -> int:
+    """Units that left to customers of the channel without an order."""
+    mine = [f for f in facts if f.order is None and (f.channel or "all") == channel and f.event_time >= since]
+    return sum(m.quantity for f in mine for m in moves(f) if m.target == "CUSTOMER")
 
 
 def discrete(opening: int, supply: Counter[int], demand: Counter[int], days: range) -> list[int]:

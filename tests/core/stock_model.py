@@ -24,6 +24,7 @@ from atp.events import (
     TransferReceived,
     TransferShipped,
 )
+from tests.core.claims_model import picked
 from tests.core.log_model import count_time, key_of, text_of
 
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
@@ -138,10 +139,10 @@ def count_answers(facts: Sequence[Envelope]) -> list[CountAnswer]:
         for n, count in enumerate(counts):
             covered = [f for f in facts if any(sees(c, f) for c in counts[: n + 1])]
             book = [m for f in covered for m in moves(f)] + variances
-            expected = net(book, location, count.scope)
-            answer = CountAnswer(
-                count.sku, location, count.document.id, count.scope, count_time(count), expected, count.quantity
-            )
+            expected, as_of = net(book, location, count.scope), count_time(count)
+            away = picked(facts, location, as_of) if count.excludes == "picked" else 0
+            observed = count.quantity + away
+            answer = CountAnswer(count.sku, location, count.document.id, count.scope, as_of, expected, observed)
             variances.append(Move("COUNT_VAR", (location, answer.bucket), answer.diff))
             found.append(answer)
     return found

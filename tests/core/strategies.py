@@ -148,6 +148,7 @@ def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None =
         seen = draw(st.none() | times)
         common["as_of"] = None if seen is None else min(seen, common["event_time"] + DAY)
         common["scope"] = draw(st.sampled_from(("on_hand", "on_hand", *BUCKETS)))
+        common["excludes"] = draw(st.sampled_from((None, None, "picked"))) if world.promises else None
         common["through_seq"] = draw(
             st.none() | st.dictionaries(st.sampled_from(SOURCES), st.integers(0, 9), max_size=2)
         )

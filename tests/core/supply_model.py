@@ -62,7 +62,7 @@ class SupplyAnswer:
     received: int
     final: bool
     parts: tuple[Part, ...]
-    """What is to come, in whichever state; ordered units among them, whether or not they count."""
+    """What is to come, in whichever state; ordered units are among them, whether or not they count."""
 
 
 def purchase_order_of(event: Envelope) -> tuple[str, int] | None:
@@ -98,8 +98,8 @@ def _supply(events: Sequence[Envelope]) -> SupplyAnswer:
     closed = any(e.final for e in receipts)
     no_more = closed or any(e.final for e in asns)
 
-    named = [e.location for e in (confirmation, order) if e is not None and e.location]
-    named += sorted(e.location for e in receipts)
+    papers = [*sorted(asns, key=lambda e: text_of(key_of(e))), confirmation, order]
+    named = [e.location for e in papers if e is not None and e.location] + sorted(e.location for e in receipts)
     usual = named[0] if named else ""
     parts: list[Part] = []
     eaten = received
@@ -107,8 +107,9 @@ def _supply(events: Sequence[Envelope]) -> SupplyAnswer:
         left = max(0, asn.quantity - eaten)
         eaten = max(0, eaten - asn.quantity)
         parts.append(Part("shipped", asn.location or usual, asn.eta, 0 if closed else left))
+    cancelled = order is not None and not ordered  # What is on its way comes all the same.
     if isinstance(confirmation, SupplierConfirmed):
-        left = 0 if no_more else max(0, confirmed - max(shipped, received))
+        left = 0 if no_more or cancelled else max(0, confirmed - max(shipped, received))
         parts.append(Part("confirmed", confirmation.location or usual, confirmation.eta, left))
     if isinstance(order, PurchaseOrderPlaced | PurchaseOrderChanged):
         left = 0 if no_more else max(0, ordered - max(confirmed, shipped, received))

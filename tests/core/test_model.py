@@ -14,12 +14,14 @@ from atp.events import (
     AllocationGranted,
     AllocationReturned,
     AsnShipped,
+    CountRecorded,
     Document,
     Envelope,
     Event,
     GoodsReceived,
     OrderAllocated,
     OrderCancelled,
+    PickConfirmed,
     PickFailed,
     PolicyChanged,
     PolicyFields,
@@ -389,11 +391,21 @@ def test_receipts_eat_the_earliest_asn_first() -> None:
     assert levels(day.tick(), 6) == [7, 7, 7, 7, 10, 10]
 
 
-def test_a_cancelled_order_keeps_what_was_confirmed() -> None:
+def test_of_a_cancelled_order_only_what_is_under_way_comes() -> None:
     day = ordered(Day().policy(count_ordered=True), 10, "2026-11-21")
-    assert levels(day.tick(), 2) == [0, 10]
+    assert levels(day.tick(), 3) == [0, 10, 10]
+    assert levels(confirmed(day, 9, "2026-11-22"), 3) == [0, 1, 10]
+    assert levels(shipped(day, 2, "2026-11-22"), 3) == [0, 1, 10]
     day.add(PurchaseOrderCancelled, purchase_order=Ref("PO", 1))
-    assert levels(day, 2) == [0, 0]
+    assert levels(day, 3) == [0, 0, 2]
+
+
+def test_a_count_without_picked_goods_is_raised_by_them() -> None:
+    """10 there, 4 picked of which 1 has left: 6 counted on the shelves are 9."""
+    day = Day().stock(S1=10).reserved(4, location="S1").add(PickConfirmed, location="S1", quantity=4, order=O1)
+    day.add(ShipmentConfirmed, location="S1", quantity=1, order=O1)
+    day.add(CountRecorded, location="S1", quantity=6, excludes="picked")
+    assert [(c.expected, c.observed) for c in day.answer().counts] == [(9, 9)]
 
 
 def test_past_due_supply_is_expected_later_and_not_for_ever() -> None:
