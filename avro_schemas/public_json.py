@@ -27,6 +27,22 @@ LINE_MAX = 1_000_000
 
 NO_UNITS: Units = {}
 
+_LINE = ("order", 'needs the line of the order that it is about, like {"id": "O-1", "line": 1}')
+_CHANNEL = ("channel", "needs the channel that it is about")
+NEEDED: dict[type, tuple[str, str]] = {
+    e.ReservationConfirmed: _LINE,
+    e.ReservationReleased: _LINE,
+    e.OrderCancelled: _LINE,
+    e.OrderAllocated: _LINE,
+    e.PickConfirmed: _LINE,
+    e.PickFailed: _LINE,
+    e.AllocationGranted: _CHANNEL,
+    e.AllocationReturned: _CHANNEL,
+    e.ChannelAck: _CHANNEL,
+    e.ChannelReported: _CHANNEL,
+}
+"""What an event would be without effect for lack of. The ledger may hold such events; here they are mistakes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -147,6 +163,8 @@ def _made(kind: type, line: Json, units: Units) -> Event:
     except ValidationError as error:
         raise RefusedLineError([_explained(kind, one) for one in error.errors(include_url=False)]) from None
     found = {PYTHON_NAMES.get(name, name): getattr(form, name) for name in form.model_fields_set if name != "type"}
+    if (needed := NEEDED.get(kind)) is not None and found.get(needed[0]) is None:
+        raise _refused(needed[0], f"is missing: {kind.__name__} {needed[1]}", "missing")
     if "reverses" in found:
         _complete(kind, found, units)
     if kind is e.CountRecorded:

@@ -15,6 +15,7 @@ from atp.effects import DeadLetter, Effect
 from atp.events import Document, Event, EventRef, Ref
 from atp.limits import QUANTITY_MAX, TIME_MAX, TIME_MIN
 from avro_schemas.generate import TIMES
+from avro_schemas.public_json import NEEDED
 
 EVENTS: tuple[type, ...] = get_args(Event)
 EFFECTS: tuple[type, ...] = (*get_args(Effect), DeadLetter)
@@ -44,6 +45,10 @@ policies = st.builds(
     buffer=st.integers(0, QUANTITY_MAX),
     share_percent=st.none() | st.integers(0, 100),
     locations=st.none() | st.lists(names, max_size=3, unique=True).map(lambda found: tuple(sorted(found))),
+    count_ordered=st.none() | st.booleans(),
+    till_is_handover=st.none() | st.booleans(),
+    reserves_at=st.none() | st.sampled_from(particulars.MOMENTS),
+    hold_s=st.none() | st.integers(0, 86_400),
 )
 
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -86,6 +91,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "from_seq": st.integers(0, 1 << 30),
     "to_seq": st.integers(1 << 30, 1 << 62),
     "final": st.booleans(),
+    "answer": st.sampled_from(particulars.ANSWERS),
+    "kind": st.sampled_from(["negative_stock", "late_event"]),
     "partial": st.booleans(),
 }
 _WITHOUT_SKU = (events.TimeTicked, events.SourceMark, events.SequenceGapOpened, events.SequenceGapClosed)
@@ -96,9 +103,10 @@ _REVERSALS = (events.SaleVoided, events.ShipmentReversed, events.Correction)
 def event_of(draw: st.DrawFn, kind: type) -> Any:
     """Draw an event of a class that passes the checks."""
     found: dict[str, Any] = {}
+    needed = {"sku", "location", NEEDED.get(kind, ("", ""))[0]}
     for field in fields(kind):
-        strategy = _FIELDS.get(field.name, ids)
-        if field.default is not MISSING and field.name not in {"sku", "location"} and draw(st.booleans()):
+        strategy = names if field.name in needed & {"channel"} else _FIELDS.get(field.name, ids)
+        if field.default is not MISSING and field.name not in needed and draw(st.booleans()):
             continue
         found[field.name] = draw(strategy)
     found.pop("quantity", None)
