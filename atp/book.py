@@ -14,11 +14,14 @@
 | Decision  | `a|sku|request id`         | inventory-changelog |
 | Timer     | `d|second|sku|what`        | inventory-changelog |
 | Risk      | `r|sku|kind|scope`         | inventory-changelog |
+| Case      | `x|sku|kind|scope`         | inventory-changelog |
+| Advice    | `w|sku|kind|location`      | inventory-changelog |
+| Timer     | `q|second|sku|kind|scope`  | inventory-changelog |
 | Evidence  | `e|sku|event key`          | inventory-evidence  |
 
 No SKU, location or channel contains `|` (the edges refuse it), so a key has one reading. Keys sort as their
 UTF-8 bytes do; `second` is written with 10 digits, so that timers sort by time. A timer's `what` is a claim's
-`order|line`, empty where the SKU as a whole wants to be looked at.
+`order|line`, empty where the SKU as a whole wants to be looked at. `q|` are the deadlines of cases.
 """
 
 from collections.abc import Iterator
@@ -350,6 +353,42 @@ class Risk:
 
 
 @immutable
+class Case:
+    """An exception, from the begin of its cause until it is resolved."""
+
+    id: str
+    """Empty while it waits."""
+    state: str
+    """waiting (its grace runs), open or acknowledged."""
+    severity: str
+    owner: str
+    since: int
+    """When its cause began."""
+    opened_at: int
+    """0 while it waits."""
+    due: int
+    """When it opens, while it waits; then when it escalates; 0 where it does not."""
+    location: str
+    evidence: dict[str, str]
+
+
+@immutable
+class Advice:
+    """A recommendation that stands: proposed or approved."""
+
+    id: str
+    day: int
+    """Since 1970."""
+    status: str
+    quantity: int
+    from_location: str
+    proposed_at: int
+    expires_at: int
+    decided_by: str
+    evidence: dict[str, str]
+
+
+@immutable
 class Leg:
     """`quantity` units from one account to another.
 
@@ -407,6 +446,8 @@ Row = (
     | Decision
     | Timer
     | Risk
+    | Case
+    | Advice
     | Evidence
 )
 
@@ -474,6 +515,19 @@ def timer_key(second: int, sku: str, what: str = "") -> str:
 
 def risk_key(sku: str, kind: str, scope: str) -> str:
     return f"r|{sku}|{kind}|{scope}"
+
+
+def case_key(sku: str, kind: str, scope: str) -> str:
+    """`sku` is empty for what is of no SKU."""
+    return f"x|{sku}|{kind}|{scope}"
+
+
+def deadline_key(second: int, sku: str, kind: str, scope: str) -> str:
+    return f"q|{second:010d}|{sku}|{kind}|{scope}"
+
+
+def advice_key(sku: str, kind: str, location: str) -> str:
+    return f"w|{sku}|{kind}|{location}"
 
 
 def evidence_key(sku: str, event_key: str) -> str:

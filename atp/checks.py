@@ -83,6 +83,8 @@ _NEEDS: dict[type, tuple[Sign, str, str]] = {
     e.SourceMark: ("none", "no", ""),
     e.SequenceGapOpened: ("none", "no", ""),
     e.SequenceGapClosed: ("none", "no", ""),
+    e.ExceptionAcknowledged: ("none", "", ""),
+    e.AdviceDecided: ("maybe", "yes", ""),
     e.FinancialOnly: ("maybe", "yes", ""),
     e.Correction: ("none", "yes", ""),
     e.TimeTicked: ("none", "no", "no"),

@@ -175,6 +175,63 @@ class VarianceChanged:
 
 
 @immutable
+class ExceptionChanged:
+    """Something that somebody must look at was opened, taken on, became more urgent, or was resolved."""
+
+    id: str
+    kind: str
+    """One of the kinds of `atp/exceptions.py`."""
+    sku: str
+    """Empty where it is of no SKU, such as a source that fell silent."""
+    location: str
+    """Empty where it is of no one location."""
+    scope: str
+    """What it is about within kind and SKU: a location, a line of a paper, an event's key, a source."""
+    severity: str
+    """LOW, MEDIUM, HIGH or CRITICAL."""
+    transition: str
+    """opened, acknowledged, escalated or closed."""
+    owner: str
+    opened_at: int
+    at: int
+    deadline: int | None
+    """When it escalates; None where it does not."""
+    evidence: dict[str, str]
+    action: str
+    """What to do about it; what was done, once it is closed."""
+    cause: Cause
+
+
+@immutable
+class AdviceChanged:
+    """A recommendation, absolute: nothing is moved, ordered or counted by it."""
+
+    id: str
+    kind: str
+    """replenish, transfer or count."""
+    sku: str
+    location: str
+    """Where goods are needed, or counted."""
+    from_location: str
+    """transfer: where they would come from; else empty."""
+    day: str
+    """The day it was proposed on, as YYYY-MM-DD: part of its id."""
+    status: str
+    """proposed, approved, rejected, expired or executed."""
+    quantity: int
+    """Units to order or move; 0 for a count."""
+    proposed_at: int
+    at: int
+    expires_at: int | None
+    """When it lapses; None once it is rejected, expired or executed."""
+    decided_by: str
+    """Who approved, rejected or carried it out: an actor, `policy`, or the key of the fact that did."""
+    evidence: dict[str, str]
+    action: str
+    cause: Cause
+
+
+@immutable
 class ErpLeg:
     """Units moved into an account (positive) or out of it (negative)."""
 
@@ -207,7 +264,9 @@ class ErpLine:
     """The posting key that this line takes back; empty for a first posting."""
 
 
-Effect = AvailabilityChanged | RequestDecided | RiskChanged | VarianceChanged | ErpLine
+Effect = (
+    AvailabilityChanged | RequestDecided | RiskChanged | VarianceChanged | ExceptionChanged | AdviceChanged | ErpLine
+)
 
 
 @immutable

@@ -376,6 +376,26 @@ class PolicyFields:
     """When the channel reserves: cart (soft), payment or release (firm)."""
     hold_s: int | None = None
     """Seconds after which a soft reservation of the channel expires, where the request names no time."""
+    exception_watch: dict[str, bool] | None = None
+    """By kind of exception: whether it is watched."""
+    exception_grace_s: dict[str, int] | None = None
+    """By kind of exception: seconds that its cause must stand before it opens."""
+    exception_deadline_s: dict[str, int] | None = None
+    """By kind of exception: seconds until it escalates; 0 never."""
+    exception_owner: dict[str, str] | None = None
+    """By kind of exception: who looks after it."""
+    lead_time_days: int | None = None
+    """Days from ordering to shelf: with `order_up_to`, what makes a location's replenishment advised."""
+    order_up_to: int | None = None
+    """Units that a replenishment fills a location up to."""
+    moq: int | None = None
+    """Units ordered at least."""
+    pack: int | None = None
+    """Units ordered come in multiples of this."""
+    high_water_days: int | None = None
+    """Days of its own demand beyond which a location may give stock away."""
+    approve_above: int | None = None
+    """Units above which an advice waits for an approval; what is at or below it is approved as it is proposed."""
 
 
 @immutable
@@ -445,6 +465,27 @@ class SequenceGapClosed(Envelope):
 
 
 @immutable
+class ExceptionAcknowledged(Envelope):
+    """Somebody took an open exception on: by its id, or by kind and scope within `sku`."""
+
+    exception: str = ""
+    kind: str = ""
+    scope: str = ""
+    owner: str = ""
+    """Who looks after it from now on; empty: who did so far."""
+    resolution: str | None = None
+    """What was done, where no fact can tell: it closes the exception."""
+
+
+@immutable
+class AdviceDecided(Envelope):
+    """Somebody answered an advice: `answer` is approved, rejected or executed."""
+
+    advice: str
+    answer: str
+
+
+@immutable
 class FinancialOnly(Envelope):
     """Money moved, goods did not."""
 
@@ -506,6 +547,9 @@ Supply = PurchaseOrderPlaced | PurchaseOrderChanged | PurchaseOrderCancelled | S
 
 Grant = AllocationGranted | AllocationReturned
 
+Attention = ExceptionAcknowledged | AdviceDecided
+"""What people answer to exceptions and advice."""
+
 NotFoldedYet = (
     CountClosed
     | SnapshotReceived
@@ -519,4 +563,4 @@ NotFoldedYet = (
 )
 """Validated and kept in the ledger, counted, and without effect until their fold exists."""
 
-Event = Fact | Reversal | ReservationRequested | Supply | Grant | PolicyChanged | TimeTicked | NotFoldedYet
+Event = Fact | Reversal | ReservationRequested | Supply | Grant | Attention | PolicyChanged | TimeTicked | NotFoldedYet

@@ -29,6 +29,7 @@ DISPOSITIONS = ("sellable", "damaged", "quarantine", "vendor_return", "scrap")
 SCOPES = ("on_hand", *BUCKETS)
 STATES = ("soft", "firm")
 DECISIONS = ("accepted", "partly", "rejected")
+ANSWERS = ("approved", "rejected", "executed")
 MOMENTS = ("cart", "payment", "release")
 BASES = ("physical", "sellable", "net-of-reservations")
 
@@ -148,6 +149,23 @@ def _granted(event: e.AllocationGranted) -> None:
     check_number("priority", event.priority, NUMBER_MAX)
 
 
+def _acknowledged(event: e.ExceptionAcknowledged) -> None:
+    if not event.exception and not event.kind:
+        refuse("missing", "exception", "is missing: say the exception's id, or its kind and scope")
+    for field in ("exception", "kind", "owner"):
+        if (text := getattr(event, field)) and not is_id(text):
+            refuse_text(field, text, ID_MAX)
+    if event.scope:
+        check_text("scope", event.scope)
+    check_text("resolution", event.resolution)
+
+
+def _decided(event: e.AdviceDecided) -> None:
+    if not is_id(event.advice):
+        refuse_text("advice", event.advice, ID_MAX)
+    check_word("answer", event.answer, ANSWERS)
+
+
 def _policy(event: e.PolicyChanged) -> None:
     policy = event.policy
     for field, most in _LIMITS.items():
@@ -158,6 +176,12 @@ def _policy(event: e.PolicyChanged) -> None:
             refuse_name("policy.locations", location)
     if policy.reserves_at is not None:
         check_word("policy.reserves_at", policy.reserves_at, MOMENTS)
+    for field in ("exception_grace_s", "exception_deadline_s"):
+        for kind, number in (getattr(policy, field) or {}).items():
+            if not 0 <= number <= _LIMITS["hold_s"]:
+                refuse_value(f"policy.{field}.{kind}", f"a number from 0 to {_LIMITS['hold_s']}", number)
+    for kind, owner in (policy.exception_owner or {}).items():
+        check_text(f"policy.exception_owner.{kind}", owner)
     if policy == e.PolicyFields():
         refuse("missing", "policy", "must set at least one parameter")
 
@@ -165,7 +189,8 @@ def _policy(event: e.PolicyChanged) -> None:
 _LIMITS = {
     "safety_stock": QUANTITY_MAX, "buffer": QUANTITY_MAX, "share_percent": 100, "cap": QUANTITY_MAX,
     "lag_s": 86_400 * 365, "low_at": QUANTITY_MAX, "dock_days": 365, "max_slip_days": 3_650,
-    "supplier_late_p90_days": 365, "hold_s": 86_400 * 365,
+    "supplier_late_p90_days": 365, "hold_s": 86_400 * 365, "lead_time_days": 365, "order_up_to": QUANTITY_MAX,
+    "moq": QUANTITY_MAX, "pack": QUANTITY_MAX, "high_water_days": 3_650, "approve_above": QUANTITY_MAX,
 }  # fmt: skip
 
 
@@ -210,6 +235,8 @@ PARTICULARS: dict[type, Callable[[Any], None]] = {
     e.PolicyChanged: _policy,
     e.MasterChanged: _master,
     e.AllocationGranted: _granted,
+    e.ExceptionAcknowledged: _acknowledged,
+    e.AdviceDecided: _decided,
     e.ChannelAck: _ack,
     e.ChannelReported: _as_of,
     e.SourceMark: _mark,

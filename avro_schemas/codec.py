@@ -40,6 +40,9 @@ ROWS = {
     "a|": book.Decision,
     "d|": book.Timer,
     "r|": book.Risk,
+    "x|": book.Case,
+    "w|": book.Advice,
+    "q|": book.Timer,
     "e|": book.Evidence,
 }
 """The class of a row, by how its key begins."""

@@ -87,6 +87,16 @@ class _PolicyForm(Form):
     till_is_handover: bool | None = None
     reserves_at: str | None = None
     hold_s: int | None = None
+    exception_watch: dict[str, bool] | None = None
+    exception_grace_s: dict[str, int] | None = None
+    exception_deadline_s: dict[str, int] | None = None
+    exception_owner: dict[str, str] | None = None
+    lead_time_days: int | None = None
+    order_up_to: int | None = None
+    moq: int | None = None
+    pack: int | None = None
+    high_water_days: int | None = None
+    approve_above: int | None = None
 
     def made(self) -> PolicyFields:
         return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})

@@ -52,6 +52,7 @@ _TAKES: dict[str, tuple[type, ...]] = {
     ),
     "masters": (e.PolicyChanged, e.MasterChanged, e.AllocationGranted, e.AllocationReturned),
     "channel-reports": (e.ChannelAck, e.ChannelReported),
+    "approvals": (e.ExceptionAcknowledged, e.AdviceDecided),
 }  # fmt: skip
 
 INBOUND = tuple(Inbound(topic, _TAKES[topic.name]) for topic in topics.INBOUND)

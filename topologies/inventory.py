@@ -3,7 +3,16 @@
 from typing import assert_never
 
 from atp.book import Position, Row, Summary, Transfer
-from atp.effects import AvailabilityChanged, Effect, ErpLine, RequestDecided, RiskChanged, VarianceChanged
+from atp.effects import (
+    AdviceChanged,
+    AvailabilityChanged,
+    Effect,
+    ErpLine,
+    ExceptionChanged,
+    RequestDecided,
+    RiskChanged,
+    VarianceChanged,
+)
 from atp.fold import fold
 from topologies import topics
 from topologies.topics import Topic
@@ -23,6 +32,10 @@ def route(effect: Effect) -> tuple[Topic, str]:
             return topics.RISKS, effect.id
         case VarianceChanged():
             return topics.VARIANCES, effect.id
+        case ExceptionChanged():
+            return topics.EXCEPTIONS, effect.id
+        case AdviceChanged():
+            return topics.ADVICE, effect.id
         case _:
             assert_never(effect)
 
@@ -53,6 +66,8 @@ INVENTORY = Topology(
         topics.DECISIONS,
         topics.RISKS,
         topics.VARIANCES,
+        topics.EXCEPTIONS,
+        topics.ADVICE,
         topics.ERP_LINES,
         topics.DEAD_LETTERS,
     ),

@@ -48,6 +48,7 @@ DECISIONS = Topic("reservation-decisions", "request id", "answers to reservation
 RISKS = Topic("oversell-risk", "risk id", "risks as they open, change and close", 400 * DAY_MS)
 VARIANCES = Topic("variances", "variance id", "expected against observed", 400 * DAY_MS)
 EXCEPTIONS = Topic("exceptions", "exception id", "what somebody must look at", 400 * DAY_MS)
+ADVICE = Topic("advice", "advice id", "what to order, move or count", 400 * DAY_MS)
 ERP_LINES = Topic("erp-lines", "posting key", "balanced posting lines", 400 * DAY_MS)
 KIT_COMPONENTS = Topic("kit-components", "kit SKU", "component exposures by kit", compacted=True)
 DEAD_LETTERS = Topic("dead-letters", "source coordinates", "raw records with cause and coordinates", 400 * DAY_MS)
@@ -66,6 +67,7 @@ INBOUND = tuple(
         ("supply", "purchase orders, confirmations, ASNs"),
         ("masters", "master data and policies"),
         ("channel-reports", "what channels acknowledge and report"),
+        ("approvals", "answers of people to exceptions and advice"),
     )
 )
 
@@ -79,6 +81,7 @@ ALL = (
     RISKS,
     VARIANCES,
     EXCEPTIONS,
+    ADVICE,
     ERP_LINES,
     KIT_COMPONENTS,
     DEAD_LETTERS,

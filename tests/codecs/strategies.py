@@ -93,6 +93,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "final": st.booleans(),
     "answer": st.sampled_from(particulars.ANSWERS),
     "kind": st.sampled_from(["negative_stock", "late_event"]),
+    "answer": st.sampled_from(particulars.ANSWERS),
+    "kind": st.sampled_from(["negative_stock", "late_event"]),
     "partial": st.booleans(),
 }
 _WITHOUT_SKU = (events.TimeTicked, events.SourceMark, events.SequenceGapOpened, events.SequenceGapClosed)
