@@ -120,6 +120,8 @@ def event_of(draw: st.DrawFn, kind: type) -> Any:
         found.pop("location")
     if kind in _WITHOUT_SKU:
         found.pop("sku")
+    if kind is events.ExceptionAcknowledged and "kind" not in found:
+        found["exception"] = draw(ids)
     if kind is events.StatusChanged:
         found["from_status"], found["to_status"] = draw(st.permutations(BUCKETS))[:2]
     if found.get("to_location") == found["location"] if "location" in found else False:
