@@ -150,7 +150,7 @@ class Rebuild:
         standing, partition = aside.standing, aside.standing.partition
         decided = Decided(self._folder / str(partition) / "decided", self._shared)
         self._listen(aside, decided)
-        frame = Frame(window=self._settings.window, epoch=standing.epoch)
+        frame = Frame(window=self._settings.window, epoch=standing.epoch, decided=decided)
         source = self._name(self._topology.source)
         place = Place(source, partition, self._settings.partitions)
         boundaries = aside.said.boundaries

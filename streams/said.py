@@ -28,7 +28,8 @@ from typing import Any
 from confluent_kafka import Message
 from rocksdict import Rdict, WriteOptions
 
-from atp.effects import AvailabilityChanged, Cause, RiskChanged, VarianceChanged
+from atp.effects import AvailabilityChanged, Cause, RequestDecided, RiskChanged, VarianceChanged
+from atp.errors import FatalError
 from avro_schemas import codec
 from streams.batch import EffectOut
 from streams.table import Shared, store_options
@@ -82,7 +83,7 @@ class Said:
         if not isinstance(key, bytes):
             return
         if topic in ONCE:
-            self._put(_key(b"o", topic, key), b"")
+            self._put(_key(b"o", topic, _once(topic, key, value)), b"")
         elif value is None:
             self._db.delete(_key(b"l", topic, key), self._fast)
         elif isinstance(value, bytes):
@@ -97,7 +98,7 @@ class Said:
         for topic, key, value in effects:
             told = oldest_ms < self._kept_from.get(topic.name, 0)
             if topic in ONCE:
-                known = _key(b"o", topic, key)
+                known = _key(b"o", topic, _once(topic, key, value))
                 if not told and self._db.get(known) is None:
                     self._put(known, b"")
                     self._add(topic, key, value)
@@ -185,7 +186,7 @@ class Said:
         return _walk(self._db, _key(kind, topic, b""))
 
 
-class Decided(Mapping[str, Any]):
+class Decided(Mapping[str, RequestDecided]):
     """The decisions that were logged, by request id; read from disk as they are asked for."""
 
     def __init__(self, folder: Path, shared: Shared) -> None:
@@ -199,11 +200,14 @@ class Decided(Mapping[str, Any]):
             self._db.put(key, value)
             self._length += 1
 
-    def __getitem__(self, request: str) -> Any:  # noqa: ANN401
-        value = self._db.get(request.encode())
+    def __getitem__(self, request: str) -> RequestDecided:
+        value: Any = self._db.get(request.encode())
         if value is None:
             raise KeyError(request)
-        return codec.decode(value)
+        decision = codec.decode(value)
+        if not isinstance(decision, RequestDecided):
+            raise FatalError(f"what is logged on the request {request!r} is no decision. Look with: atp show")
+        return decision
 
     def __iter__(self) -> Iterator[str]:
         return (key.decode() for key, _ in _walk(self._db, b""))
@@ -231,6 +235,14 @@ def _walk(store: Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _key(kind: bytes, topic: Topic, key: bytes) -> bytes:
     return b"|".join((kind, topic.name.encode(), key))
+
+
+def _once(topic: Topic, key: bytes, value: object) -> bytes:
+    """Name an output that is written once: a source may ask for several SKUs under one request id."""
+    if topic is not topics.DECISIONS or not isinstance(value, bytes):
+        return key
+    decision = codec.decode(value)
+    return key + b"|" + decision.sku.encode() if isinstance(decision, RequestDecided) else key
 
 
 def _digest(value: bytes) -> bytes:

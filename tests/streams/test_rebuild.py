@@ -1,0 +1,328 @@
+"""Folding the ledger anew: everything stays as it was, whatever is lost before and whoever is killed meanwhile."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from atp.effects import AvailabilityChanged, RiskChanged
+from atp.errors import FatalError
+from atp.events import HOUR, Document, Event, SaleRecorded, TimeTicked
+from avro_schemas import codec
+from sinks.channel import AvailabilityView
+from sinks.erp_batches import ErpBatches, ErpSettings
+from sinks.erp_folder import check
+from streams.checkpoint import BATCH_HEADER, MARKER_KEY, Marker, decode_marker
+from streams.cluster import members
+from streams.rebuild import Progress, Rebuild, Rebuilt
+from streams.restore import reader, to_end
+from streams.settings import Settings
+from streams.topics_admin import ensure_topics
+from tests.streams.rig import START, Rig, movements, pipeline
+from topologies.inventory import INVENTORY
+
+pytestmark = pytest.mark.timeout(150)
+
+WRITTEN = (INVENTORY.changelog, INVENTORY.evidence, *INVENTORY.outputs)
+LEFT_ALONE = ("erp-lines", "oversell-risk", "variances", "dead-letters", "reservation-decisions")
+
+
+class KilledError(Exception):
+    """Ends a rebuild where a kill would: nothing is cleaned up on the brokers."""
+
+
+@pytest.fixture
+def rig(broker_settings: Settings) -> Iterator[Rig]:
+    with pipeline(broker_settings.model_copy(update={"partitions": 2, "batch_max": 100})) as one:
+        one.publish(_day())
+        one.drain()
+        yield one
+
+
+def test_everything_comes_out_as_it_was(rig: Rig, tmp_path: Path) -> None:
+    before, ends = _picture(rig), _lengths(rig)
+    assert before["risks"]
+    view = _view(rig)
+    _batches(rig, tmp_path / "erp")
+    posted = check(tmp_path / "erp")
+    results = _rebuild(rig)
+    assert _picture(rig) == before
+    assert {result.epoch for result in results} == {1}
+    assert [sum(result.rows_written for result in results), sum(result.rows_deleted for result in results)] == [0, 0]
+    # What was told is not told again; only the answers are, and whoever applies them by the rule takes every one.
+    assert _lengths(rig) == ends
+    again = [answer for answer in _answers(rig) if answer.epoch == 1]
+    assert len(again) == len(view) == sum(result.answers for result in results)
+    assert all(view.apply(answer) for answer in again)
+    assert {answer.key: answer.atp for answer in view} == before["availability"]
+    _batches(rig, tmp_path / "erp")
+    assert check(tmp_path / "erp") == posted
+    # And a worker goes on from there, under the new epoch.
+    rig.publish(movements(200, seed=7))
+    rig.drain()
+    assert rig.positions() == dict(rig.expected)
+    assert {markers[-1].epoch for markers in _markers(rig).values()} == {1}
+    assert all(view.apply(answer) for answer in _answers(rig)[-5:])
+
+
+def test_lost_state_and_outputs_come_back(rig: Rig) -> None:
+    before = _picture(rig)
+    _delete(rig, "inventory-changelog", "inventory-evidence", "erp-lines", "oversell-risk")
+    results = _rebuild(rig)
+    assert _picture(rig) == before
+    assert sum(result.outputs_added["erp-lines"] for result in results) == rig.moves
+    rig.publish(movements(100, seed=8))
+    rig.drain()
+    assert rig.positions() == dict(rig.expected)
+
+
+@pytest.mark.parametrize("lose", [False, True], ids=["whole", "lost"])
+def test_killed_at_any_moment_it_can_be_started_again(rig: Rig, lose: bool) -> None:
+    before = _picture(rig)
+    if lose:
+        _delete(rig, "inventory-changelog", "inventory-evidence")
+    # Nothing is touched before everything is folded.
+    with pytest.raises(KilledError), _opened(rig) as one:
+        one.fold(_killer(1))
+    assert not _markers(rig) if lose else _picture(rig) == before
+    slow = Rig(rig.settings.model_copy(update={"batch_max": 20}), rig.brokers)
+    for steps in (0, 1, 3):
+        with pytest.raises(KilledError):
+            _rebuild(slow, writing=_killer(steps))
+    if not lose:
+        worker = rig.worker()
+        assert worker.end() == 3
+        assert "is half rebuilt" in worker.text()
+        assert "finish it with: atp rebuild --from-logs" in worker.text()
+        _wait_for_no_worker(rig)
+    _rebuild(rig)
+    assert _picture(rig) == before
+    assert {markers[-1].epoch for markers in _markers(rig).values()} == {1}
+    for markers in _markers(rig).values():
+        numbers = [marker.batch for marker in markers]
+        assert numbers == list(range(1, len(numbers) + 1))
+    keys = Counter(answer.key for answer in _answers(rig) if answer.epoch == 1)
+    assert set(keys.values()) == {1}
+
+
+def test_a_process_killed_amid_its_writing_is_finished_by_the_next(rig: Rig) -> None:
+    before = _picture(rig)
+    command = [sys.executable, "-m", "cli", "rebuild", "--from-logs"]
+    environ = {**os.environ, **rig.settings.environ()}
+    _delete(rig, "inventory-changelog", "inventory-evidence")
+    process = subprocess.Popen(command, env={**environ, "ATP_BATCH_MAX": "1"}, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any(len(markers) > 20 for markers in _markers(rig).values()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+    process.kill()
+    process.wait()
+    assert any(markers[-1].rebuilding for markers in _markers(rig).values())
+    said = _run(rig, "--dry-run")
+    assert "half rebuilt" in said.stdout
+    assert "finishes a rebuild that was begun" in said.stdout
+    told = json.loads(_run(rig, "--json").stdout)
+    assert {result["epoch"] for result in told["rebuilt"]} == {1}
+    assert _picture(rig) == before
+    rig.drain()
+
+
+def test_a_torn_partition_is_mended_alone(rig: Rig) -> None:
+    before = _picture(rig)
+    producer = Producer({"bootstrap.servers": rig.brokers})
+    torn = rig.settings.topic_prefix + "inventory-changelog"
+    producer.produce(torn, b"x", b"p|TORN|S1", 1, headers=[(BATCH_HEADER, b"999")])
+    producer.flush()
+    results = _rebuild(rig, 1)
+    assert [(result.partition, result.rows_written, result.rows_deleted) for result in results] == [(1, 0, 1)]
+    assert {partition: markers[-1].epoch for partition, markers in _markers(rig).items()} == {0: 0, 1: 1}
+    assert _picture(rig) == before
+    rig.drain()
+
+
+def test_answers_of_another_fold_under_the_same_epoch_do_not_shut_out_ours(rig: Rig) -> None:
+    before = _picture(rig)
+    known = next(answer for answer in _answers(rig) if answer.key.startswith("node|"))
+    partition = next(r.partition() for r in _logs(rig)["availability"] if r.key() == known.key.encode())
+    producer = Producer({"bootstrap.servers": rig.brokers})
+    wrong = replace(known, epoch=1, version=10_000, atp=77)
+    producer.produce(rig.settings.topic_prefix + "availability", codec.encode(wrong), known.key, partition or 0)
+    stale = replace(known, key="gone|GONE", channel="gone", location="", sku="GONE")
+    producer.produce(rig.settings.topic_prefix + "availability", codec.encode(stale), stale.key, partition or 0)
+    producer.flush()
+    results = _rebuild(rig)
+    assert {result.partition: result.epoch for result in results} == {partition: 2, 1 - (partition or 0): 1}
+    view = _view(rig)
+    assert {answer.key: answer.atp for answer in view} == before["availability"]
+
+
+def test_it_refuses_while_workers_run(rig: Rig) -> None:
+    worker = rig.worker(until_idle=None)
+    worker.wait_for("opened partition=1")
+    said = _run(rig)
+    assert said.returncode == 3
+    assert "workers run" in said.stderr
+    assert "atp down --workers" in said.stderr
+    plan = _run(rig, "--dry-run", "--json")
+    assert [one["new_epoch"] for one in json.loads(plan.stdout)["partitions"]] == [1, 1]
+    assert not any(marker.epoch for markers in _markers(rig).values() for marker in markers)
+
+
+def test_a_ledger_that_lacks_its_beginning_is_refused(rig: Rig) -> None:
+    topic = rig.settings.topic_prefix + "stock-events"
+    admin = AdminClient({"bootstrap.servers": rig.brokers})
+    for future in admin.delete_records([TopicPartition(topic, 0, 10)]).values():
+        future.result(10)
+    with pytest.raises(FatalError, match=r"begins at offset 10: .* --despite-gaps"):
+        _opened(rig)
+    assert {result.position for result in _rebuild(rig, 0, despite_gaps=True)} == {_markers(rig)[0][-1].position}
+
+
+# What is compared -------------------------------------------------------------------------------------------------
+
+
+def _picture(rig: Rig) -> dict[str, Any]:
+    """What must come out of a rebuild as it went in."""
+    logs = _logs(rig)
+    rows: dict[bytes, bytes] = {}
+    for record in (*logs["inventory-changelog"], *logs["inventory-evidence"]):
+        key, value = record.key() or b"", record.value()
+        if value is None:
+            rows.pop(key, None)
+        elif not key.startswith(b"!"):
+            rows[key] = value
+    risks = [codec.decode(record.value() or b"") for record in logs["oversell-risk"]]
+    return {
+        "rows": rows,
+        "availability": {answer.key: answer.atp for answer in _view(rig)},
+        "risks": sorted((r.id, r.transition, r.at) for r in risks if isinstance(r, RiskChanged)),
+        "postings": Counter(record.key() for record in logs["erp-lines"]),
+    }
+
+
+def _answers(rig: Rig) -> list[AvailabilityChanged]:
+    found = [codec.decode(r.value() or b"") for r in _logs(rig)["availability"] if r.value() is not None]
+    return [answer for answer in found if isinstance(answer, AvailabilityChanged)]
+
+
+def _view(rig: Rig) -> AvailabilityView:
+    view = AvailabilityView()
+    for record in _logs(rig)["availability"]:
+        value = record.value()
+        if value is None:
+            view.delist((record.key() or b"").decode())
+            continue
+        answer = codec.decode(value)
+        assert isinstance(answer, AvailabilityChanged)
+        view.apply(answer)
+    return view
+
+
+def _lengths(rig: Rig) -> dict[str, int]:
+    return {name: len(records) for name, records in _logs(rig).items() if name in LEFT_ALONE}
+
+
+def _markers(rig: Rig) -> dict[int, list[Marker]]:
+    found: dict[int, list[Marker]] = defaultdict(list)
+    for record in _logs(rig)["inventory-changelog"]:
+        value = record.value()
+        if record.key() == MARKER_KEY and value is not None:
+            found[record.partition() or 0].append(decode_marker(value))
+    return found
+
+
+def _logs(rig: Rig) -> dict[str, list[Message]]:
+    """Read the committed records of everything that workers write."""
+    names = {rig.settings.topic_prefix + topic.name: topic.name for topic in WRITTEN}
+    found: dict[str, list[Message]] = {name: [] for name in names.values()}
+    with reader(rig.brokers, "judge") as consumer:
+        starts = [TopicPartition(name, p, OFFSET_BEGINNING) for name in names for p in range(rig.settings.partitions)]
+        for records in to_end(consumer, starts):
+            for record in records:
+                found[names[str(record.topic())]].append(record)
+    return found
+
+
+def _batches(rig: Rig, out: Path) -> None:
+    topic = rig.settings.topic_prefix + "erp-lines"
+    ErpBatches(ErpSettings(brokers=rig.brokers, topic=topic, out=out, until_idle_s=0.3), lambda _: None).run()
+
+
+# What is done -----------------------------------------------------------------------------------------------------
+
+
+def _day() -> list[Event]:
+    """Movements, a risk that opens and closes again, and ticks between them."""
+    events = movements(600, seed=1)
+    short = [
+        SaleRecorded(
+            source="pos", document=Document("receipt", "short", 1), event_time=START + HOUR, sku="SHORT",
+            location="S1", quantity=2,
+        )
+    ]  # fmt: skip
+    ticks: list[Event] = [
+        TimeTicked(source="clock", document=Document("tick", str(n), line), event_time=START + n * 60_000_000)
+        for n in (5, 61, 70)
+        for line in (1,)
+    ]
+    return [*events, *ticks[:1], *short, *ticks[1:]]
+
+
+def _ignore(_done: int, _total: int) -> None:
+    pass
+
+
+def _killer(after: int) -> Any:
+    calls = iter(range(1_000_000))
+
+    def hear(_done: int, _total: int) -> None:
+        if next(calls) >= after:
+            raise KilledError
+
+    return hear
+
+
+def _opened(rig: Rig, *partitions: int, despite_gaps: bool = False) -> Rebuild:
+    return Rebuild(rig.settings, rig.brokers, INVENTORY, partitions, despite_gaps=despite_gaps)
+
+
+def _rebuild(rig: Rig, *partitions: int, despite_gaps: bool = False, writing: Progress = _ignore) -> list[Rebuilt]:
+    with _opened(rig, *partitions, despite_gaps=despite_gaps) as one:
+        one.fold(_ignore)
+        return one.write(writing)
+
+
+def _run(rig: Rig, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", "rebuild", "--from-logs", *options]
+    environ = {**os.environ, **rig.settings.environ()}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _wait_for_no_worker(rig: Rig) -> None:
+    """Who was killed or crashed is a member to the brokers until its session is over."""
+    deadline = time.monotonic() + 20
+    while members(rig.brokers, f"{rig.settings.app}-inventory"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def _delete(rig: Rig, *topics: str) -> None:
+    names = [rig.settings.topic_prefix + topic for topic in topics]
+    admin = AdminClient({"bootstrap.servers": rig.brokers})
+    for future in admin.delete_topics(names).values():
+        future.result(10)
+    deadline = time.monotonic() + 20
+    while set(names) & admin.list_topics(timeout=10).topics.keys():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    ensure_topics(rig.brokers, rig.settings)
