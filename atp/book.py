@@ -16,6 +16,10 @@
 | Risk      | `r|sku|kind|scope`         | inventory-changelog |
 | Case      | `x|sku|kind|scope`         | inventory-changelog |
 | Advice    | `w|sku|kind|location`      | inventory-changelog |
+| Bills     | `m|kit`                    | inventory-changelog |
+| Part      | `u|sku`                    | inventory-changelog |
+| Heard     | `j|kit|sku`                | kits-changelog      |
+| KitState  | `y|kit`                    | kits-changelog      |
 | Timer     | `q|second|sku|kind|scope`  | inventory-changelog |
 | Evidence  | `e|sku|event key`          | inventory-evidence  |
 
@@ -27,7 +31,7 @@ UTF-8 bytes do; `second` is written with 10 digits, so that timers sort by time.
 from collections.abc import Iterator
 from typing import Protocol
 
-from atp.effects import RequestDecided
+from atp.effects import ChannelExposure, RequestDecided
 from atp.events import Document, EventRef, PolicyFields, immutable
 
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
@@ -121,6 +125,8 @@ class Summary:
     """The clock when forgotten evidence was last deleted."""
     promised: bool = False
     """Whether a Network row says what is promised and coming; without one nothing is."""
+    part: bool = False
+    """Whether a Part row says that kits hear of it."""
 
 
 @immutable
@@ -389,6 +395,69 @@ class Advice:
 
 
 @immutable
+class Bill:
+    """What one MasterChanged says that a kit is made of."""
+
+    key: str
+    rev: int
+    effective: int
+    components: dict[str, int]
+
+
+@immutable
+class Bills:
+    """What was said of a kit's components; kept where the kit's own SKU lies."""
+
+    said: tuple[Bill, ...]
+    """By (effective, key)."""
+    in_force: dict[str, int]
+    """Components of one kit, as last told; empty while none is in force."""
+
+
+@immutable
+class Part:
+    """What the kits that a SKU belongs to were last told of it."""
+
+    kits: tuple[str, ...]
+    """Those that any bill named it for; the SKU itself where it is a kit. Sorted."""
+    nodes: dict[str, int]
+    """Units exposed by location, none left out but those that expose none."""
+    channels: tuple[ChannelExposure, ...]
+    version: int
+    """0 before the first."""
+
+
+@immutable
+class Heard:
+    """What a kit last heard of a component, or of its own SKU."""
+
+    epoch: int
+    version: int
+    nodes: dict[str, int]
+    channels: tuple[ChannelExposure, ...]
+    components: dict[str, int] | None
+    as_of: int
+    computed_at: int | None
+
+
+@immutable
+class KitAnswer:
+    """What was last said of a kit through a channel."""
+
+    channel: str
+    atp: int
+    status: str
+
+
+@immutable
+class KitState:
+    """The last answers for a kit."""
+
+    answers: tuple[KitAnswer, ...]
+    """By channel."""
+
+
+@immutable
 class Leg:
     """`quantity` units from one account to another.
 
@@ -448,6 +517,10 @@ Row = (
     | Risk
     | Case
     | Advice
+    | Bills
+    | Part
+    | Heard
+    | KitState
     | Evidence
 )
 
@@ -528,6 +601,23 @@ def deadline_key(second: int, sku: str, kind: str, scope: str) -> str:
 
 def advice_key(sku: str, kind: str, location: str) -> str:
     return f"w|{sku}|{kind}|{location}"
+
+
+def bills_key(kit: str) -> str:
+    return f"m|{kit}"
+
+
+def part_key(sku: str) -> str:
+    return f"u|{sku}"
+
+
+def heard_key(kit: str, sku: str) -> str:
+    """The SKU is a component, or the kit itself."""
+    return f"j|{kit}|{sku}"
+
+
+def kit_key(kit: str) -> str:
+    return f"y|{kit}"
 
 
 def evidence_key(sku: str, event_key: str) -> str:

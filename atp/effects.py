@@ -41,6 +41,33 @@ class ChannelFigures:
 
 
 @immutable
+class KitPart:
+    """A component of a kit, as the kit's answer saw it."""
+
+    sku: str
+    needed: int
+    """Units that one kit takes."""
+    atp: int
+    """What the channel may promise of it."""
+    exposed: int
+    """Units of it at the locations that serve the channel."""
+
+
+@immutable
+class KitFigures:
+    """What the answer for a kit is made of: min(cap, assembled + min(at_nodes, by_parts))."""
+
+    assembled: int
+    """What the channel may promise of kits that are assembled already."""
+    at_nodes: int
+    """Kits that can be put together from components that lie at one location, over all locations."""
+    by_parts: int
+    """Kits for which the channel may promise every component."""
+    cap: int | None
+    parts: tuple[KitPart, ...]
+
+
+@immutable
 class DatedQuantity:
     """Units that may be promised for a day, as YYYY-MM-DD."""
 
@@ -81,12 +108,52 @@ class AvailabilityChanged:
     """Of a node's answer."""
     figures: ChannelFigures | None = None
     """Of a channel's answer."""
+    kit: KitFigures | None = None
+    """Of a channel's answer for a kit, in the place of `figures`."""
     next_available: DatedQuantity | None = None
     """Where nothing may be promised now: the first day for which something may."""
     horizon: tuple[DatedQuantity, ...] = ()
     """What may be promised for a day and until the next day listed, today first; empty where no date matters."""
     orders_seen_through: int | None = None
     """Greatest event time of the channel's own orders and sales that the answer has heard of."""
+
+
+@immutable
+class ChannelExposure:
+    """What a channel may promise of a SKU, and from where."""
+
+    channel: str
+    atp: int
+    version: int
+    """Of the SKU's own answer for the channel."""
+    locations: tuple[str, ...] | None
+    """None: every location."""
+    excluded: tuple[str, ...]
+    cap: int | None
+    low_at: int
+
+
+@immutable
+class KitComponentChanged:
+    """What there is of a component of a kit, absolute; or, where `sku` is the kit, what is assembled of it.
+
+    Take it where `(epoch, version)` is greater than what was taken before; never add it.
+    """
+
+    kit: str
+    sku: str
+    epoch: int
+    version: int
+    nodes: dict[str, int]
+    """Units exposed by location; a location that is not named exposes none."""
+    channels: tuple[ChannelExposure, ...]
+    components: dict[str, int] | None
+    """Of the kit itself: the units of each component that one kit needs, as in force. None for a component."""
+    as_of: int
+    """The SKU's clock."""
+    computed_at: int | None
+    """The last tick before it."""
+    cause: Cause
 
 
 @immutable
@@ -265,7 +332,14 @@ class ErpLine:
 
 
 Effect = (
-    AvailabilityChanged | RequestDecided | RiskChanged | VarianceChanged | ExceptionChanged | AdviceChanged | ErpLine
+    AvailabilityChanged
+    | RequestDecided
+    | RiskChanged
+    | VarianceChanged
+    | ExceptionChanged
+    | AdviceChanged
+    | ErpLine
+    | KitComponentChanged
 )
 
 

@@ -5,7 +5,7 @@ An empty string in `sku`, `location` or `channel` means "not named": such an eve
 the scope that it does name. Source: docs/domain.md section 3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar, dataclass_transform
 
 C = TypeVar("C")
@@ -407,9 +407,15 @@ class PolicyChanged(Envelope):
 
 @immutable
 class MasterChanged(Envelope):
-    """Master data of a SKU or a location: pack factors, bill of materials, attributes."""
+    """Master data of a SKU or a location, or what a kit is made of.
 
-    attributes: dict[str, str]
+    A bill of materials names its `kit` and no `sku`: it concerns the components too, whichever partition they lie in.
+    """
+
+    attributes: dict[str, str] = field(default_factory=dict)
+    kit: str = ""
+    components: dict[str, int] | None = None
+    """Units of each component that one kit needs; empty where it is no longer made of others."""
 
 
 @immutable

@@ -31,6 +31,8 @@ STATES = ("soft", "firm")
 DECISIONS = ("accepted", "partly", "rejected")
 ANSWERS = ("approved", "rejected", "executed")
 MOMENTS = ("cart", "payment", "release")
+COMPONENTS_MAX = 200
+"""Of one kit: a bill with more is a catalogue."""
 BASES = ("physical", "sellable", "net-of-reservations")
 
 FACTS = tuple(kind.__name__ for kind in get_args(e.Fact))
@@ -143,6 +145,29 @@ def _master(event: e.MasterChanged) -> None:
     for field, text in event.attributes.items():
         check_text("name of an attribute", field)
         check_text(f"attributes.{field}", text)
+    if event.kit or event.components is not None:
+        _bill(event)
+
+
+def _bill(event: e.MasterChanged) -> None:
+    if not event.kit:
+        refuse("missing", "kit", "is missing: it names the SKU that the components make")
+    if not is_name(event.kit):
+        refuse_name("kit", event.kit)
+    if event.components is None:
+        refuse("missing", "components", 'is missing: what one kit takes, like {"A": 2, "B": 1}; {} ends a kit')
+    for field in ("sku", "location", "channel"):
+        if getattr(event, field):
+            refuse("invalid", field, "must be left out beside kit: a bill goes wherever its components are kept")
+    if len(event.components) > COMPONENTS_MAX:
+        refuse("out_of_range", "components", f"must be at most {COMPONENTS_MAX}, not {len(event.components)}")
+    for component, units in event.components.items():
+        if not is_name(component):
+            refuse_name("components", component)
+        if component == event.kit:
+            refuse("invalid", "components", f"must not name the kit itself, {component}")
+        if not 0 < units <= QUANTITY_MAX:
+            refuse_value(f"components.{component}", f"a number from 1 to {QUANTITY_MAX}", units)
 
 
 def _granted(event: e.AllocationGranted) -> None:

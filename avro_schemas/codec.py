@@ -43,6 +43,10 @@ ROWS = {
     "x|": book.Case,
     "w|": book.Advice,
     "q|": book.Timer,
+    "m|": book.Bills,
+    "u|": book.Part,
+    "j|": book.Heard,
+    "y|": book.KitState,
     "e|": book.Evidence,
 }
 """The class of a row, by how its key begins."""
@@ -52,6 +56,7 @@ _PARTS: dict[str, type] = {
     for one in (
         events.Document, events.Ref, events.EventRef, events.PolicyFields, effects.Cause, effects.ErpLeg,
         effects.NodeFigures, effects.ChannelFigures, effects.DatedQuantity, effects.RequestDecided,
+        effects.KitFigures, effects.KitPart, effects.ChannelExposure, book.Bill, book.KitAnswer,
         book.PolicyEntry, book.ChannelTerms, book.ChannelState, book.Count, book.Touch, book.Leg, book.Mark,
         book.Statement, book.Cell, book.Dated, book.Inbound,
     )

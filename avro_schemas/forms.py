@@ -16,7 +16,7 @@ JSON_NAMES = {"return_ref": "return"}
 """Fields whose name in JSON is a word of Python."""
 PYTHON_NAMES = {name: field for field, name in JSON_NAMES.items()}
 
-NAMES = {"sku", "location", "channel", "to_location", "from_location"}
+NAMES = {"sku", "location", "channel", "to_location", "from_location", "kit"}
 
 
 def _time(value: object) -> int:
@@ -116,7 +116,8 @@ def _form(kind: type) -> type[BaseModel]:
     hints = typing.get_type_hints(kind)
     for field in fields(kind):
         # A count without its figure must not pass for a count of zero.
-        required = field.default is MISSING or (field.name == "quantity" and needs_quantity(kind))
+        unsaid = field.default is MISSING and field.default_factory is MISSING
+        required = unsaid or (field.name == "quantity" and needs_quantity(kind))
         made[JSON_NAMES.get(field.name, field.name)] = (
             _annotation(field.name, hints[field.name]),
             ... if required else None,
@@ -127,6 +128,8 @@ def _form(kind: type) -> type[BaseModel]:
 def _annotation(name: str, hint: Any) -> Any:
     if name == "replacement":
         return dict[str, Any] | None
+    if name == "components":
+        return dict[_Name, int] | None
     rest = [one for one in get_args(hint) if one is not type(None)]
     if type(None) in get_args(hint):
         return _annotation(name, rest[0]) | None

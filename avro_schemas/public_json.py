@@ -106,6 +106,8 @@ def to_json(event: Event) -> Json:
     found: Json = {"type": kind.__name__}
     for field in _ORDER[kind]:
         value = getattr(event, field.name)
+        if value == {} and field.default_factory is dict:
+            continue
         if value != field.default or field.name == "replacement" or (field.name == "quantity" and needs_quantity(kind)):
             found[JSON_NAMES.get(field.name, field.name)] = _plain(field.name, value)
     return found

@@ -85,6 +85,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "from_location": names,
     "policy": policies,
     "attributes": st.dictionaries(ids, ids, max_size=3),
+    "kit": names,
+    "components": st.dictionaries(names, units, max_size=3),
     "priority": numbers,
     "version": st.integers(0, 1 << 62),
     "epoch": numbers,
@@ -122,6 +124,8 @@ def event_of(draw: st.DrawFn, kind: type) -> Any:
         found.pop("sku")
     if kind is events.ExceptionAcknowledged and "kind" not in found:
         found["exception"] = draw(ids)
+    if kind is events.MasterChanged:
+        _bill(found)
     if kind is events.StatusChanged:
         found["from_status"], found["to_status"] = draw(st.permutations(BUCKETS))[:2]
     if found.get("to_location") == found["location"] if "location" in found else False:
@@ -130,6 +134,17 @@ def event_of(draw: st.DrawFn, kind: type) -> Any:
         found["rev"] = 0
         _reverse(draw, kind, found)
     return kind(**found)
+
+
+def _bill(found: dict[str, Any]) -> None:
+    """A bill says what a kit takes, wherever it is; other masters say neither."""
+    if "kit" in found and "components" in found:
+        found["components"].pop(found["kit"], None)
+        for field in ("sku", "location", "channel"):
+            found.pop(field, None)
+    else:
+        found.pop("kit", None)
+        found.pop("components", None)
 
 
 def _reverse(draw: st.DrawFn, kind: type, found: dict[str, Any]) -> None:
