@@ -16,7 +16,7 @@
 | Risk      | `r|sku|kind|scope`         | inventory-changelog |
 | Case      | `x|sku|kind|scope`         | inventory-changelog |
 | Advice    | `w|sku|kind|location`      | inventory-changelog |
-| Bills     | `m|kit`                    | inventory-changelog |
+| Bills     | `o|kit`                    | inventory-changelog |
 | Part      | `u|sku`                    | inventory-changelog |
 | Heard     | `j|kit|sku`                | kits-changelog      |
 | KitState  | `y|kit`                    | kits-changelog      |
@@ -604,7 +604,7 @@ def advice_key(sku: str, kind: str, location: str) -> str:
 
 
 def bills_key(kit: str) -> str:
-    return f"m|{kit}"
+    return f"o|{kit}"
 
 
 def part_key(sku: str) -> str:

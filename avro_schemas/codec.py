@@ -43,7 +43,7 @@ ROWS = {
     "x|": book.Case,
     "w|": book.Advice,
     "q|": book.Timer,
-    "m|": book.Bills,
+    "o|": book.Bills,
     "u|": book.Part,
     "j|": book.Heard,
     "y|": book.KitState,
