@@ -100,6 +100,17 @@ class CommittedReader:
             raise self._unanswered(error.args[0]) from error
         return low, high
 
+    def since(self, partition: int, moment_ms: int) -> int:
+        """Return the first offset written at a moment of the broker's clock or later, else the end. Raises: FatalError.
+
+        `moment_ms` in milliseconds since 1970-01-01 UTC.
+        """
+        try:
+            (found,) = self._consumer.offsets_for_times([TopicPartition(self.topic, partition, moment_ms)], ASK_S)
+        except KafkaException as error:
+            raise self._unanswered(error.args[0]) from error
+        return found.offset if found.offset >= 0 else self.bounds(partition)[1]
+
     def take(self, most: int, wait_s: float) -> list[Message]:
         """Return up to `most` records that are there; wait up to `wait_s` seconds for the first.
 
