@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from atp.events import Envelope, Event
-from tests.core.claims_model import Decisions, LineAnswer, line_answers
+from tests.core.claims_model import Decisions, LineAnswer, day_of, line_answers
 from tests.core.log_model import Judged, count_time, judge, number, parameter
 from tests.core.outlook_model import ChannelAnswer, Network, Node
 from tests.core.stock_model import (
@@ -99,6 +99,8 @@ class Answer:
     supply: dict[tuple[str, str, int], SupplyAnswer] = field(default_factory=dict)
     channels: dict[tuple[str, str], ChannelAnswer] = field(default_factory=dict)
     """By (SKU, channel): what `availability` says, and how it came about."""
+    today: int | None = None
+    """Days since 1970, by the last tick."""
     shortages: dict[str, int] = field(default_factory=dict)
     """By SKU, where it is not 0: units owed that no stock can serve."""
     promises: set[tuple[str, str, str]] = field(default_factory=set)
@@ -116,7 +118,8 @@ class Answer:
 def answer(log: Sequence[Event], window: int, decisions: Decisions = NONE_ACCEPTED) -> Answer:
     """Derive everything from the log; `decisions` says what its requests came to, by request id."""
     j = judge(log, window)
-    whole = Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter())
+    today = None if j.tick is None else day_of(j.tick)
+    whole = Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter(), today=today)
     for sku in j.skus():
         _answer_sku(j, sku, whole, decisions)
     return replace(whole, erp=Counter({k: v for k, v in whole.erp.items() if v}))

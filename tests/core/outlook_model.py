@@ -68,6 +68,8 @@ class ChannelAnswer:
     pool: int
     """The same, and no more than what demand of later days leaves."""
     atp: int
+    priority: int | None = None
+    """Of its ring-fence, where it has one."""
     levels: tuple[int, ...] = ()
     """A_d for today and the days after it; empty before the first tick."""
 
@@ -246,7 +248,7 @@ class Network:
     # Answers ----------------------------------------------------------------------------------------------
 
     def channel(self, channel: str) -> ChannelAnswer:
-        rings = self.rings
+        rings, fence = self.rings, self.ring_fence(channel)
         promises = self.owed() + [Promise(units, self.node_sets[name]) for name, units in rings.items()]
         left = takeable(self.exposed, promises, self.node_sets[channel])
         levels = self.levels(channel, left)
@@ -256,11 +258,12 @@ class Network:
         cap = parameter(self.j, "cap", sku=self.sku, location=None, channel=channel)
         shown = max(0, rings[channel] + share * pool // 100 - buffer)
         return ChannelAnswer(
-            ring_open=self.ring_fence(channel).open,
+            ring_open=fence.open,
             ring=rings[channel],
             takeable=left,
             pool=pool,
             atp=min(cap, shown) if isinstance(cap, int) else shown,
+            priority=fence.priority if fence.open else None,
             levels=levels,
         )
 

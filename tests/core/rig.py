@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from atp.book import BUCKETS, Evidence, Leg, Position, Risk, Row, Summary, Transfer
-from atp.effects import AvailabilityChanged, Effect, ErpLine, RiskChanged, VarianceChanged
+from atp.book import BUCKETS, ChannelState, Evidence, Leg, Position, Risk, Row, Summary, Transfer
+from atp.effects import AvailabilityChanged, Effect, ErpLine, RequestDecided, RiskChanged, VarianceChanged
 from atp.events import DAY, Event
 from atp.fold import Frame, Outcome, fold
 from streams.memory import MemoryRows
+from tests.core.claims_model import Decided, day_named
 from tests.core.model import Answer, PositionAnswer
+from tests.core.outlook_model import ChannelAnswer
 
 FRAME = Frame(window=7 * DAY)
+PROMISE_RISKS = ("oversold", "ring_short", "projected")
 NOTHING = PositionAnswer(0, 0, 0, 0, 0, 0, eligible=True)
 
 
@@ -25,6 +28,7 @@ class Folded:
         self.answers: dict[str, AvailabilityChanged] = {}
         self.variances: dict[str, VarianceChanged] = {}
         self.risks: dict[str, RiskChanged] = {}
+        self.decided: dict[str, RequestDecided] = {}
         self.erp: Counter[tuple[str, str, str]] = Counter()
         self.postings: dict[str, ErpLine] = {}
         self.told: Counter[tuple[str, str]] = Counter()
@@ -61,6 +65,13 @@ class Folded:
                 step = 0 if before is None or before.cause_hint == "withdrawn" else before.restatement + 1
                 assert effect.restatement == step, (before, effect)
                 self.variances[effect.id] = effect
+            case RequestDecided():
+                known_answer = self.decided.setdefault(effect.request_id, effect)
+                assert known_answer == effect  # One answer, however often it is asked for.
+                assert 0 <= effect.quantity <= effect.requested, effect
+                words = {0: "rejected", effect.requested: "accepted"}
+                assert effect.decision == words.get(effect.quantity, "partly"), effect
+                assert bool(effect.reason) == (effect.decision != "accepted"), effect
             case RiskChanged():
                 known_risk = self.risks.get(effect.id)
                 is_open = known_risk is not None and known_risk.transition != "closed"
@@ -94,6 +105,23 @@ class Folded:
     def transfers(self) -> dict[tuple[str, str, int], Transfer]:
         rows = [(key, row) for key, row in self.rows_of("t|") if isinstance(row, Transfer)]
         return {(sku, id_.replace("%7C", "|").replace("%25", "%"), int(line)): row for (sku, id_, line), row in rows}
+
+    def decisions(self) -> dict[str, Decided]:
+        """What requests came to, for the model."""
+        return {id_: Decided(d.quantity, d.state, d.expires_at) for id_, d in self.decided.items()}
+
+    def states(self) -> dict[tuple[str, str], ChannelState]:
+        """By SKU and channel."""
+        return {(sku, state.channel): state for sku, summary in self.summaries().items() for state in summary.channels}
+
+    def shown(self) -> dict[tuple[str, str], int]:
+        """What may be promised, by (channel or "", location or "")."""
+        return {(a.channel, a.location): a.atp for a in self.answers.values()}
+
+    def promise_risks(self) -> set[tuple[str, str, str]]:
+        """Those that stand: (kind, SKU, channel or "")."""
+        keys = [key for key, _ in self.rows_of("r|")]
+        return {(kind, sku, scope) for sku, kind, scope in keys if kind in PROMISE_RISKS}
 
     def standing_risks(self) -> dict[tuple[str, str], int]:
         """negative_stock by (SKU, location)."""
@@ -137,7 +165,15 @@ class Folded:
 def shown(p: Position) -> PositionAnswer:
     """A row of state as the model states a position."""
     buckets = {bucket: int(getattr(p, bucket)) for bucket in BUCKETS}
-    return PositionAnswer(**buckets, in_transit_in=p.in_transit_in, safety_stock=p.safety_stock, eligible=p.eligible)
+    return PositionAnswer(
+        **buckets,
+        in_transit_in=p.in_transit_in,
+        safety_stock=p.safety_stock,
+        eligible=p.eligible,
+        reserved_soft=p.reserved_soft,
+        reserved_firm=p.reserved_firm,
+        allocated=p.allocated,
+    )
 
 
 def differences(folded: Folded, model: Answer) -> list[str]:
@@ -171,14 +207,40 @@ def differences(folded: Folded, model: Answer) -> list[str]:
     compare("variances", sorted(standing), model.variances())
     shown_atp = {(a.sku, a.channel): a.atp for a in folded.answers.values() if a.channel}
     compare("availability", shown_atp, model.availability)
+    states = folded.states()
+    for name, channel in sorted(model.channels.items()):
+        if (state := states.get(name)) is not None:
+            compare(f"ring of {name}", state.ring, channel.ring)
+            compare(f"pool of {name}", state.pool, channel.pool)
+            compare(f"days of {name}", by_day(state, channel), channel.levels)
+            if channel.levels and channel.levels[0] <= 0:  # else it is terms that leave nothing, on every day
+                compare(f"next day of {name}", next_day(folded, name, model), channel.next_available)
+    compare("risks of promises", folded.promise_risks(), model.promises)
     compare("negative stock", folded.standing_risks(), model.risks)
     compare("ERP totals", Counter({k: v for k, v in folded.erp.items() if v}), model.erp)
     return found
+
+
+def by_day(state: ChannelState, channel: ChannelAnswer) -> tuple[int, ...]:
+    """What a channel's row says of today and the days after it; empty before the first tick."""
+    if not state.horizon:  # nothing changes on any day
+        return channel.levels[:1] * len(channel.levels)
+    first = state.horizon[0][0]
+    return tuple(
+        [units for day, units in state.horizon if day <= first + n][-1] for n in range(max(1, len(channel.levels)))
+    )
+
+
+def next_day(folded: Folded, name: tuple[str, str], model: Answer) -> tuple[int, int] | None:
+    """(days from today, units) as last published."""
+    sku, channel = name
+    said = folded.answers[f"{channel}|{sku}"].next_available
+    return None if said is None or model.today is None else (day_named(said.date) - model.today, said.quantity)
 
 
 def bare(position: PositionAnswer) -> PositionAnswer:
     """The position without the policies that hold for it."""
     return PositionAnswer(
         position.sellable, position.returned, position.quarantine, position.damaged, position.in_transit_in, 0,
-        eligible=True,
+        True, position.reserved_soft, position.reserved_firm, position.allocated,
     )  # fmt: skip
