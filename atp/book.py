@@ -4,6 +4,8 @@
 |-----------|----------------------------|---------------------|
 | Clock     | `g|clock`                  | inventory-changelog |
 | Policies  | `g|policies`               | inventory-changelog |
+| Masters   | `l|sku|location`           | inventory-changelog |
+| Feed      | `g|feed|source`            | inventory-changelog |
 | Summary   | `s|sku`                    | inventory-changelog |
 | Position  | `p|sku|location`           | inventory-changelog |
 | Transfer  | `t|sku|id|line`            | inventory-changelog |
@@ -14,6 +16,8 @@
 | Decision  | `a|sku|request id`         | inventory-changelog |
 | Timer     | `d|second|sku|what`        | inventory-changelog |
 | Risk      | `r|sku|kind|scope`         | inventory-changelog |
+| Copy      | `h|sku|channel`            | inventory-changelog |
+| Variance  | `v|sku|kind|what`          | inventory-changelog |
 | Case      | `x|sku|kind|scope`         | inventory-changelog |
 | Advice    | `w|sku|kind|location`      | inventory-changelog |
 | Bills     | `o|kit`                    | inventory-changelog |
@@ -21,11 +25,13 @@
 | Heard     | `j|kit|sku`                | kits-changelog      |
 | KitState  | `y|kit`                    | kits-changelog      |
 | Timer     | `q|second|sku|kind|scope`  | inventory-changelog |
+| Timer     | `i|second|sku|what`        | inventory-changelog |
 | Evidence  | `e|sku|event key`          | inventory-evidence  |
 
 No SKU, location or channel contains `|` (the edges refuse it), so a key has one reading. Keys sort as their
 UTF-8 bytes do; `second` is written with 10 digits, so that timers sort by time. A timer's `what` is a claim's
-`order|line`, empty where the SKU as a whole wants to be looked at. `q|` are the deadlines of cases.
+`order|line`, empty where the SKU as a whole wants to be looked at. `q|` are the deadlines of cases,
+`i|` when a difference, an overdue line or a channel is looked at again.
 """
 
 from collections.abc import Iterator
@@ -127,6 +133,11 @@ class Summary:
     """Whether a Network row says what is promised and coming; without one nothing is."""
     part: bool = False
     """Whether a Part row says that kits hear of it."""
+    copied: tuple[str, ...] = ()
+    """Channels that acknowledge or report what they show: each has a Copy row."""
+    compared: int = 0
+    """The latest time that a snapshot kept as a Variance speaks of: what is dated up to it may change what was
+    expected of it."""
 
 
 @immutable
@@ -195,6 +206,14 @@ class Position:
     reserved_firm: int = 0
     allocated: int = 0
     """Units of claims placed here that are due, by what holds them here."""
+    verified_at: int = 0
+    """When stock was last seen to be there: a count, a receipt, a pick."""
+    confidence: int = 100
+    """How far its figures are to be trusted, in hundredths: worked out at ticks, where a policy asks for it."""
+    reasons: tuple[str, ...] = ()
+    """Why not wholly."""
+    haircut: int = 0
+    """Units that its confidence takes off what it exposes."""
 
     @property
     def claims(self) -> int:
@@ -221,6 +240,8 @@ class Transfer:
     variance: tuple[int, int] | None
     """(expected, observed) as last published, None where nothing was."""
     restatement: int
+    eta: str = ""
+    """The last day that any shipment of it named."""
 
     @property
     def shipped(self) -> int:
@@ -275,10 +296,26 @@ class Ring:
 
     said: tuple[Statement, ...]
     """By event key."""
+
+
+@immutable
+class Fence:
+    """Where the ring-fence of a channel stands."""
+
+    channel: str
+    priority: int
+    """The lowest is served first; of equal ones the first by name."""
+    granted: int
+    """Units granted less units returned, in force."""
     taken: int
     """Units that the channel took since its first grant."""
     first: int
-    """Time of the first grant in force that `taken` is counted from; 0 where none is."""
+    """Time of the first grant in force, from which `taken` is counted."""
+
+    @property
+    def open(self) -> int:
+        """Units of it that are still to be taken."""
+        return max(0, self.granted - self.taken)
 
 
 @immutable
@@ -323,7 +360,7 @@ class Network:
     """What is promised and coming of a SKU as a whole; every figure is a sum over its lines and positions."""
 
     today: int
-    """The day, since 1970, that it was worked out for."""
+    """The day, since 1970, that it was worked out for; -1 before the first tick."""
     cells: tuple[Cell, ...]
     pending: dict[str, int]
     """Due units without a location, by channel."""
@@ -331,6 +368,7 @@ class Network:
     """Units of claims at locations that stock there does not cover."""
     dated: tuple[Dated, ...]
     inbound: tuple[Inbound, ...]
+    fences: tuple[Fence, ...]
 
 
 @immutable
@@ -356,6 +394,103 @@ class Risk:
     opened_at: int
     calm_since: int | None
     quantity: int
+
+
+@immutable
+class MasterEntry:
+    """One MasterChanged."""
+
+    key: str
+    rev: int
+    digest: bytes
+    effective: int
+    attributes: dict[str, str]
+
+
+@immutable
+class Masters:
+    """Master data of a SKU, of a location, of a SKU at a location, or, where neither is named, of all."""
+
+    entries: tuple[MasterEntry, ...]
+    """By effective time, then key: of each attribute the last entry that has it stands."""
+
+
+@immutable
+class Feed:
+    """What is known of a source's messages as a whole."""
+
+    gaps: tuple[tuple[int, int], ...]
+    """Sequence numbers that are missing: from, to."""
+    through: dict[str, int]
+    """What it attests to be complete up to: by name, a sequence number."""
+    through_time: int
+    """The time up to which it attests to be complete; 0 where it never did."""
+    marked_at: int
+    """Event time of its last mark."""
+    interval: int
+    """Microseconds between its last two marks; 0 before the second."""
+
+
+@immutable
+class Copy:
+    """What a channel shows of a SKU, as far as it told."""
+
+    epoch: int
+    """Of the version that it applied last."""
+    version: int
+    """The version that it applied last; 0 before its first word."""
+    quantity: int | None
+    """Units of that version; None where it is no longer known."""
+    acked_at: int
+    """Event time of the word that said so."""
+    published: tuple[tuple[int, int], ...]
+    """(version, units) of the last answers, oldest first."""
+    behind_since: int | None = None
+    """Since when it shows more than may be promised."""
+
+
+@immutable
+class Snapshot:
+    """A figure of another system, the last that it sent."""
+
+    key: str
+    rank: str
+    source: str
+    document: str
+    as_of: int
+    event_time: int
+    scope: str
+    quantity: int
+    through_seq: dict[str, int] | None
+
+
+@immutable
+class Variance:
+    """Our figure against another's, as last told."""
+
+    location: str
+    """Empty where it is of no one location."""
+    channel: str
+    source: str
+    document: str
+    expected: int
+    observed: int
+    basis: str
+    as_of: int
+    tolerance: int
+    restatement: int
+    opened_at: int | None
+    """Since when it stands; None where it does not."""
+    age_days: int
+    """Its age as last told."""
+    hint: str
+    snapshot: Snapshot | None = None
+    """What to compare with again, where a late event changes what was expected."""
+
+    @property
+    def open(self) -> bool:
+        """Whether the difference is beyond what may be."""
+        return abs(self.observed - self.expected) > self.tolerance
 
 
 @immutable
@@ -475,7 +610,7 @@ class Mark:
     """What an event says of a line: `units` under a word of its tally."""
 
     line: str
-    """Key of the row: a Claim, or a Supply."""
+    """Key of the row: a Claim, a Supply or a Transfer."""
     word: str
     units: int
 
@@ -515,6 +650,10 @@ Row = (
     | Decision
     | Timer
     | Risk
+    | Masters
+    | Feed
+    | Copy
+    | Variance
     | Case
     | Advice
     | Bills
@@ -590,9 +729,32 @@ def risk_key(sku: str, kind: str, scope: str) -> str:
     return f"r|{sku}|{kind}|{scope}"
 
 
+def masters_key(sku: str, location: str) -> str:
+    """Either may be empty."""
+    return f"l|{sku}|{location}"
+
+
+def feed_key(source: str) -> str:
+    return f"g|feed|{escape(source)}"
+
+
+def copy_key(sku: str, channel: str) -> str:
+    return f"h|{sku}|{channel}"
+
+
+def variance_key(sku: str, kind: str, what: str) -> str:
+    """`sku` is empty for what is of no SKU."""
+    return f"v|{sku}|{kind}|{what}"
+
+
 def case_key(sku: str, kind: str, scope: str) -> str:
     """`sku` is empty for what is of no SKU."""
     return f"x|{sku}|{kind}|{scope}"
+
+
+def review_key(second: int, sku: str, what: str) -> str:
+    """`what` is `kind|rest`, as reviews.py reads it."""
+    return f"i|{second:010d}|{sku}|{what}"
 
 
 def deadline_key(second: int, sku: str, kind: str, scope: str) -> str:

@@ -25,6 +25,8 @@ class NodeFigures:
     claims: int
     safety_stock: int
     eligible: bool
+    haircut: int = 0
+    """Units held back because the position is not to be trusted."""
 
 
 @immutable
@@ -116,6 +118,10 @@ class AvailabilityChanged:
     """What may be promised for a day and until the next day listed, today first; empty where no date matters."""
     orders_seen_through: int | None = None
     """Greatest event time of the channel's own orders and sales that the answer has heard of."""
+    confidence: int = 100
+    """Of a node: how far its figures are to be trusted, in hundredths."""
+    reasons: tuple[str, ...] = ()
+    """Why not wholly."""
 
 
 @immutable
@@ -194,7 +200,7 @@ class RiskChanged:
 
     id: str
     kind: str
-    """oversold (scope: empty), negative_stock (a location); imminent, ring_short or projected (a channel)."""
+    """oversold (scope: empty), negative_stock (a location); imminent, exposure, ring_short or projected (a channel)."""
     sku: str
     scope: str
     transition: str
@@ -205,8 +211,8 @@ class RiskChanged:
     at: int
     quantity: int
     """oversold: units promised that no stock can serve. negative_stock: the lower of on hand and sellable.
-    imminent: units left to sell. ring_short: units of the ring-fence that stock cannot serve. projected: the lowest
-    dated figure, below 0."""
+    imminent: units left to sell. exposure: units that the channel shows beyond what may be promised. ring_short: units
+    of the ring-fence that stock cannot serve. projected: the lowest dated figure, below 0."""
     evidence: dict[str, str]
     action: str
     """What to do about it; empty once it is closed."""
@@ -219,26 +225,41 @@ class VarianceChanged:
 
     id: str
     kind: str
-    """COUNT or TRANSFER."""
+    """COUNT, TRANSFER, ERP, WMS, CLAIMS, CHANNEL, ASN or COMPLETENESS."""
     sku: str
+    """Empty for COMPLETENESS, which is of a source."""
     location: str
     document: str
-    """COUNT: the id of the count's document; empty for TRANSFER."""
+    """The id of the document that states what was observed: the count, the snapshot, the report; for ASN the purchase
+    order. Empty for TRANSFER and COMPLETENESS."""
     transfer: str
-    """TRANSFER: the id of the transfer; empty for COUNT."""
+    """TRANSFER: the id of the transfer; else empty."""
     expected: int
     observed: int
     diff: int
     """observed - expected."""
     basis: str
-    """What was counted (on_hand or a bucket), or `shipped`."""
+    """What was counted (on_hand or a bucket), `shipped`, the basis of a snapshot, `version 7` of a channel's answer,
+    or a range of sequence numbers."""
     as_of: int
     status: str
-    """open while diff is not 0, else closed."""
+    """open while diff is beyond the tolerance, else closed."""
     restatement: int
-    """0 at first; how often the figures changed since."""
+    """0 at first; how often the figures changed, or it aged, since."""
     cause_hint: str
     cause: Cause
+    channel: str = ""
+    """CHANNEL: the channel."""
+    source: str = ""
+    """Who states what was observed; for COMPLETENESS, whose messages are missing."""
+    tolerance: int = 0
+    """Units that it may differ by, by policy."""
+    opened_at: int | None = None
+    """Since when it stands; None where it does not, or where nobody keeps its age."""
+    age_days: int = 0
+    """Full days that it has stood: told at 1, 3, 7 and 30."""
+    through_seq: dict[str, int] | None = None
+    """The watermark beside `as_of`: by source, the last message that the observed figure has heard."""
 
 
 @immutable
@@ -318,7 +339,7 @@ class ErpLine:
     location: str
     """The location whose stock moved."""
     business_date: str
-    """The day in UTC that the goods moved, as YYYY-MM-DD."""
+    """The trading day at the location, in UTC where nothing is known of it, as YYYY-MM-DD."""
     quantity: int
     """What the line adds to the location's stock on hand; 0 for a move between its buckets."""
     legs: tuple[ErpLeg, ...]

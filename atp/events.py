@@ -195,7 +195,11 @@ class CountClosed(Envelope):
 
 @immutable
 class SnapshotReceived(Envelope):
-    """Another system's absolute figure, to compare with."""
+    """Another system's absolute figure, to compare with: `basis` says of what.
+
+    physical: of `scope`; sellable: of that bucket; net-of-reservations: of sellable goods less what is reserved;
+    claims: of its open order lines, at a location or of the SKU as a whole.
+    """
 
     basis: str
     as_of: int | None = None
@@ -396,6 +400,18 @@ class PolicyFields:
     """Days of its own demand beyond which a location may give stock away."""
     approve_above: int | None = None
     """Units above which an advice waits for an approval; what is at or below it is approved as it is proposed."""
+    snapshot_is_count: bool | None = None
+    """Whether another system's snapshot of the location is an anchor, as a count is."""
+    tolerance_units: int | None = None
+    """Units that a figure of another system may differ by before the difference stands."""
+    tolerance_percent: int | None = None
+    """Percent of what was expected that it may differ by; the greater of the two holds."""
+    grace_hours: int | None = None
+    """Hours after its day until what has not come is a variance: an ASN's line, a transfer."""
+    verify_days: int | None = None
+    """Days in which trust in an unverified position falls to 37 %: lets confidence be worked out."""
+    haircuts: bool | None = None
+    """Whether low confidence takes units off what a position shows, or all of them."""
 
 
 @immutable

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from atp import events as e
 from atp.book import BUCKETS
+from atp.calendar import is_cut_off, is_zone
 from atp.events import DAY, Envelope
 from atp.limits import (
     ID_MAX,
@@ -33,7 +34,7 @@ ANSWERS = ("approved", "rejected", "executed")
 MOMENTS = ("cart", "payment", "release")
 COMPONENTS_MAX = 200
 """Of one kit: a bill with more is a catalogue."""
-BASES = ("physical", "sellable", "net-of-reservations")
+BASES = ("physical", "sellable", "net-of-reservations", "claims")
 
 FACTS = tuple(kind.__name__ for kind in get_args(e.Fact))
 REVERSIBLE: dict[type, tuple[str, ...]] = {
@@ -96,17 +97,29 @@ def _count(event: e.CountRecorded | e.SnapshotReceived) -> None:
     check_marks(event.through_seq)
     if isinstance(event, e.SnapshotReceived):
         check_word("basis", event.basis, BASES)
+        if not event.location and event.basis != "claims":
+            refuse("missing", "location", f"is missing: a snapshot of basis {event.basis} needs one")
     else:
         check_text("excludes", event.excludes)
 
 
 def _as_of(event: e.CountClosed | e.ChannelReported) -> None:
     check_time("as_of", event.as_of)
-    if isinstance(event, e.ChannelReported) and event.version is not None:
-        check_number("version", event.version)
+    if event.as_of is not None and event.as_of > event.event_time + DAY:
+        refuse("out_of_range", "as_of", "must not be over a day after event_time")
+    if isinstance(event, e.ChannelReported):
+        _of_channel(event)
+        if event.version is not None:
+            check_number("version", event.version)
+
+
+def _of_channel(event: e.ChannelAck | e.ChannelReported) -> None:
+    if not event.channel:
+        refuse("missing", "channel", f"is missing: {type(event).__name__} says what a channel shows")
 
 
 def _ack(event: e.ChannelAck) -> None:
+    _of_channel(event)
     check_number("version", event.version)
     check_number("epoch", event.epoch)
 
@@ -168,6 +181,10 @@ def _bill(event: e.MasterChanged) -> None:
             refuse("invalid", "components", f"must not name the kit itself, {component}")
         if not 0 < units <= QUANTITY_MAX:
             refuse_value(f"components.{component}", f"a number from 1 to {QUANTITY_MAX}", units)
+    if (zone := event.attributes.get("zone")) is not None and not is_zone(zone):
+        refuse("unknown_word", "attributes.zone", f"must be a time zone like Europe/Berlin, not {zone!r}")
+    if (cut_off := event.attributes.get("cut_off")) is not None and not is_cut_off(cut_off):
+        refuse("invalid", "attributes.cut_off", f"must be a time of day like 04:00, not {cut_off!r}")
 
 
 def _granted(event: e.AllocationGranted) -> None:
@@ -216,6 +233,7 @@ _LIMITS = {
     "lag_s": 86_400 * 365, "low_at": QUANTITY_MAX, "dock_days": 365, "max_slip_days": 3_650,
     "supplier_late_p90_days": 365, "hold_s": 86_400 * 365, "lead_time_days": 365, "order_up_to": QUANTITY_MAX,
     "moq": QUANTITY_MAX, "pack": QUANTITY_MAX, "high_water_days": 3_650, "approve_above": QUANTITY_MAX,
+    "tolerance_units": QUANTITY_MAX, "tolerance_percent": 100, "grace_hours": 24 * 365, "verify_days": 3_650,
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ EFFECTS = frozenset[type]((*get_args(Effect), DeadLetter))
 ROWS = {
     "g|clock": book.Clock,
     "g|policies": book.Policies,
+    "g|feed": book.Feed,
     "s|": book.Summary,
     "p|": book.Position,
     "t|": book.Transfer,
@@ -47,6 +48,10 @@ ROWS = {
     "u|": book.Part,
     "j|": book.Heard,
     "y|": book.KitState,
+    "l|": book.Masters,
+    "i|": book.Timer,
+    "h|": book.Copy,
+    "v|": book.Variance,
     "e|": book.Evidence,
 }
 """The class of a row, by how its key begins."""
@@ -58,7 +63,7 @@ _PARTS: dict[str, type] = {
         effects.NodeFigures, effects.ChannelFigures, effects.DatedQuantity, effects.RequestDecided,
         effects.KitFigures, effects.KitPart, effects.ChannelExposure, book.Bill, book.KitAnswer,
         book.PolicyEntry, book.ChannelTerms, book.ChannelState, book.Count, book.Touch, book.Leg, book.Mark,
-        book.Statement, book.Cell, book.Dated, book.Inbound,
+        book.Statement, book.Fence, book.Cell, book.Dated, book.Inbound, book.MasterEntry, book.Snapshot,
     )
 }  # fmt: skip
 """The classes of records within records."""
@@ -94,7 +99,7 @@ def decode(data: bytes) -> Event | Effect | DeadLetter:
 
 def decode_row(key: str, data: bytes) -> Row:
     """Return the row that is kept under `key`. Raises UndecodableError."""
-    kind = ROWS.get(key[:2]) or ROWS.get(key)
+    kind = ROWS.get(key[:2]) or ROWS.get(key) or ROWS.get(key[:6])
     if kind is None:
         raise UndecodableError("unknown_row", f"no row has a key like {key!r}")
     return _decode(data, frozenset((kind,)))  # type: ignore[no-any-return]

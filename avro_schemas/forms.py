@@ -97,6 +97,12 @@ class _PolicyForm(Form):
     pack: int | None = None
     high_water_days: int | None = None
     approve_above: int | None = None
+    snapshot_is_count: bool | None = None
+    tolerance_units: int | None = None
+    tolerance_percent: int | None = None
+    grace_hours: int | None = None
+    verify_days: int | None = None
+    haircuts: bool | None = None
 
     def made(self) -> PolicyFields:
         return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})

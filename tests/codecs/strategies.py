@@ -95,8 +95,6 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "final": st.booleans(),
     "answer": st.sampled_from(particulars.ANSWERS),
     "kind": st.sampled_from(["negative_stock", "late_event"]),
-    "answer": st.sampled_from(particulars.ANSWERS),
-    "kind": st.sampled_from(["negative_stock", "late_event"]),
     "partial": st.booleans(),
 }
 _WITHOUT_SKU = (events.TimeTicked, events.SourceMark, events.SequenceGapOpened, events.SequenceGapClosed)
@@ -118,6 +116,8 @@ def event_of(draw: st.DrawFn, kind: type) -> Any:
         found["uom"] = found["uom_quantity"] = None
     if needs_quantity(kind):
         found["quantity"] = draw(units)
+    if kind in (events.ChannelAck, events.ChannelReported):
+        found["channel"] = draw(names)
     if kind is events.TimeTicked:
         found.pop("location")
     if kind in _WITHOUT_SKU:
