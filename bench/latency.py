@@ -5,6 +5,8 @@ import subprocess
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
@@ -76,6 +78,13 @@ def measure(rates: list[int], seconds: float, brokers: str, settings: Settings) 
     """Measure at each rate (events a second) for some seconds, by one worker with default settings and its ticks."""
     broker.fresh_ledger(brokers, settings)
     broker.fresh_outputs(brokers, settings)
+    with working(brokers, settings):
+        return [_at(rate, seconds, number, brokers, settings) for number, rate in enumerate(rates)]
+
+
+@contextmanager
+def working(brokers: str, settings: Settings) -> Iterator[None]:
+    """Let one worker with default settings fold the ledger, with its ticks, from nothing and until this is left."""
     app = f"{settings.topic_prefix}worker-{settings.app}"
     folder = settings.home.absolute() / app
     shutil.rmtree(folder, ignore_errors=True)
@@ -84,12 +93,11 @@ def measure(rates: list[int], seconds: float, brokers: str, settings: Settings) 
     with (folder / "host.log").open("wb") as log:
         worker = subprocess.Popen(worker_command(), env=env, stdout=log, stderr=log)
         try:
-            found = [_at(rate, seconds, number, brokers, settings) for number, rate in enumerate(rates)]
+            yield
         finally:
             worker.terminate()
             worker.wait(30)
     shutil.rmtree(folder)
-    return found
 
 
 def _at(rate: int, seconds: float, number: int, brokers: str, settings: Settings) -> Ages:

@@ -5,6 +5,7 @@ from bench.suite import Line, Report
 TARGETS = {"work": 1.5, "toy": 2.0}
 """Ours to Quix Streams, at least."""
 AGE_MS = 200.0
+DECISION_MS = 150.0
 RESTORE = 100_000
 LEAST = 0.005
 """Share of the time below which a step is not worth a line."""
@@ -31,6 +32,15 @@ def text(report: Report) -> str:
             f"max {age.max_ms:.0f} ms ({_verdict(age.p99_ms <= AGE_MS)} p99 {AGE_MS:.0f} ms)"
             + (f"; {age.unanswered} events without an answer" if age.unanswered else "")
             for age in report.ages
+        ]
+    if (decided := report.decisions) is not None:
+        outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(decided.outcomes.items()))
+        verdict = f"{_verdict(decided.p99_ms <= DECISION_MS)} p99 {DECISION_MS:.0f} ms"
+        lines += [
+            "Decisions: request handed to the producer until its answer is readable, committed",
+            f"  at {decided.requests_per_s:,} requests/s beside {decided.others_per_s:,} other events/s:",
+            f"  p50 {decided.p50_ms:.0f} ms, p99 {decided.p99_ms:.0f} ms, max {decided.max_ms:.0f} ms ({verdict})",
+            f"  {outcomes}" + (f"; {decided.unanswered} requests without an answer" if decided.unanswered else ""),
         ]
     if (seen := report.profile) is not None:
         used = ", ".join(f"{kind} {seconds:.1f} s" for kind, seconds in seen.cpu_s.items())

@@ -1,4 +1,4 @@
-"""The whole benchmark: two tables, the whole load, restore, latency; as one value that can be printed or read."""
+"""The whole benchmark: two tables, the whole load, restore, ages, decisions; one value, to be printed or read."""
 
 import secrets
 import statistics
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import broker, hosts, latency, load, restoring
+from bench import broker, decisions, hosts, latency, load, restoring
 from bench.hosts import FAUST, FLOOR, OURS, QUIX, Run
 from streams.settings import Settings
 
@@ -16,8 +16,12 @@ SLICE = 200_000
 """Events of the load that the tables are measured on."""
 RATES = [2_000, 5_000]
 LATENCY_S = 20.0
-LOADS = {"whole": "bench-whole.", "slice": "bench-slice.", "latency": "bench-latency."}
-"""Prefixes of topics: all of the load, its begin, and what is sent at a pace."""
+REQUESTS, BESIDE = 1_000, 2_000
+"""Reservation requests a second, and other events a second beside them."""
+LOADS = {
+    "whole": "bench-whole.", "slice": "bench-slice.", "latency": "bench-latency.", "decisions": "bench-decisions.",
+}  # fmt: skip
+"""Prefixes of topics: all of the load, its begin, what is sent at a pace, and requests at theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Report:
     restore: restoring.Restore | None = None
     profile: hosts.Seen | None = None
     ages: list[latency.Ages] | None = None
+    decisions: decisions.Decisions | None = None
 
     def encode(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -60,7 +65,7 @@ def run(
     quix: Path | None,
     say: Callable[[str], None],
 ) -> Report:
-    """Run the parts that are named: tables, whole, latency. Raises: FatalError.
+    """Run the parts that are named: tables, whole, latency, decisions. Raises: FatalError.
 
     `quix` is a Python that has Quix Streams: it asks for another version of the Kafka client than we do.
     """
@@ -69,7 +74,7 @@ def run(
     homes = {name: settings.model_copy(update={**common, "topic_prefix": prefix}) for name, prefix in LOADS.items()}
     for one in homes.values():
         broker.clear(brokers, one)
-    work = toy = whole = restored = ages = seen = None
+    work = toy = whole = restored = ages = seen = decided = None
     if "tables" in parts:
         work, toy, seen = _tables(brokers, homes["slice"], sales, rounds, quix, say)
     if "whole" in parts:
@@ -84,7 +89,11 @@ def run(
         say(f"sending at {' and '.join(f'{rate:,}' for rate in RATES)} events/s ...")
         ages = latency.measure(RATES, LATENCY_S, brokers, homes["latency"])
         broker.clear(brokers, homes["latency"])
-    return Report(work, toy, whole, restored, seen, ages)
+    if "decisions" in parts:
+        say(f"asking {REQUESTS:,} times a second beside {BESIDE:,} other events/s ...")
+        decided = decisions.measure(REQUESTS, BESIDE, LATENCY_S, brokers, homes["decisions"])
+        broker.clear(brokers, homes["decisions"])
+    return Report(work, toy, whole, restored, seen, ages, decided)
 
 
 def _tables(

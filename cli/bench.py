@@ -12,7 +12,7 @@ from atp.errors import FatalError
 from streams import broker
 from streams.settings import Settings
 
-PARTS = ("tables", "whole", "latency")
+PARTS = ("tables", "whole", "latency", "decisions")
 
 
 def bench(
@@ -26,7 +26,7 @@ def bench(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure events a second beside plain Faust and Quix Streams, latency, and restore.
+    """Measure events a second beside plain Faust and Quix Streams, latency of answers and decisions, restore.
 
     It starts a broker if none runs, and deletes its topics in the end. Nothing else should run on the machine;
     it takes about ten minutes. `make bench` sets up Quix Streams beside our own dependencies first.
