@@ -213,9 +213,11 @@ class Rebuild:
                     first.discard(name)
                     if aside.said.begins_late(topic):
                         aside.said.begins(topic, message.timestamp()[1])
-                aside.said.hear(topic, message)
-                if topic is topics.DECISIONS:
-                    decided.hear(message)
+                key, value = message.key(), message.value()
+                if isinstance(key, bytes):
+                    aside.said.hear(topic, key, value)
+                if topic is topics.DECISIONS and isinstance(value, bytes):
+                    decided.hear(value)
 
     # Writing ----------------------------------------------------------------------------------------------------
 

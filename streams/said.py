@@ -20,16 +20,23 @@ It lies on disk, for a partition's outputs are as long as its history, and dies 
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import MISSING, Field, fields, replace
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Message
 from rocksdict import Rdict, WriteOptions
 
-from atp.effects import AvailabilityChanged, Cause, RequestDecided, RiskChanged, VarianceChanged
-from atp.errors import FatalError
+from atp.effects import (
+    AdviceChanged,
+    AvailabilityChanged,
+    Cause,
+    ExceptionChanged,
+    RequestDecided,
+    RiskChanged,
+    VarianceChanged,
+)
 from avro_schemas import codec
 from streams.batch import EffectOut
 from streams.table import Shared, store_options
@@ -77,16 +84,13 @@ class Said:
         """Moments between which a batch of the fold must be cut, in unix milliseconds, in order."""
         return sorted(set(self._kept_from.values()))
 
-    def hear(self, topic: Topic, message: Message) -> None:
+    def hear(self, topic: Topic, key: bytes, value: bytes | None) -> None:
         """Take in a record that a topic holds."""
-        key, value = message.key(), message.value()
-        if not isinstance(key, bytes):
-            return
         if topic in ONCE:
             self._put(_key(b"o", topic, _once(topic, key, value)), b"")
         elif value is None:
             self._db.delete(_key(b"l", topic, key), self._fast)
-        elif isinstance(value, bytes):
+        else:
             self._put(_key(b"l", topic, key), value)
             if not topic.compacted:
                 self._count(_key(b"s", topic, _digest(value)), 1)
@@ -157,8 +161,8 @@ class Said:
                 yield topic, key, now
         for topic in self._topics.values():
             if topic.compacted:
-                for key, _ in self._scan(b"l", topic):
-                    if self._db.get(_key(b"n", topic, key)) is None:
+                for key, value in self._scan(b"l", topic):
+                    if self._db.get(_key(b"n", topic, key)) is None and not _of_kits(value):
                         yield topic, key, None
 
     # The store --------------------------------------------------------------------------------------------------
@@ -187,26 +191,28 @@ class Said:
 
 
 class Decided(Mapping[str, RequestDecided]):
-    """The decisions that were logged, by request id; read from disk as they are asked for."""
+    """The decisions that were logged, by request id and by the key of the request; read from disk when asked for."""
 
     def __init__(self, folder: Path, shared: Shared) -> None:
         self._db = Rdict(str(folder), store_options(shared))
         self._length = 0
 
-    def hear(self, message: Message) -> None:
-        """Take in a logged decision; the first on a request stands."""
-        key, value = message.key(), message.value()
-        if isinstance(key, bytes) and isinstance(value, bytes) and self._db.get(key) is None:
-            self._db.put(key, value)
-            self._length += 1
+    def hear(self, value: bytes) -> None:
+        """Take in a logged decision; the first on a request stands, since a resend is answered by it again."""
+        decision = codec.decode(value)
+        if not isinstance(decision, RequestDecided):
+            return
+        for name in {decision.request_id.encode(), decision.event_key.encode()}:
+            if self._db.get(name) is None:
+                self._db.put(name, value)
+                self._length += 1
 
     def __getitem__(self, request: str) -> RequestDecided:
         value: Any = self._db.get(request.encode())
         if value is None:
             raise KeyError(request)
         decision = codec.decode(value)
-        if not isinstance(decision, RequestDecided):
-            raise FatalError(f"what is logged on the request {request!r} is no decision. Look with: atp show")
+        assert isinstance(decision, RequestDecided)  # Nothing else was taken in.
         return decision
 
     def __iter__(self) -> Iterator[str]:
@@ -237,34 +243,50 @@ def _key(kind: bytes, topic: Topic, key: bytes) -> bytes:
     return b"|".join((kind, topic.name.encode(), key))
 
 
-def _once(topic: Topic, key: bytes, value: object) -> bytes:
+def _once(topic: Topic, key: bytes, value: bytes | None) -> bytes:
     """Name an output that is written once: a source may ask for several SKUs under one request id."""
-    if topic is not topics.DECISIONS or not isinstance(value, bytes):
+    if topic is not topics.DECISIONS or value is None:
         return key
     decision = codec.decode(value)
     return key + b"|" + decision.sku.encode() if isinstance(decision, RequestDecided) else key
 
 
 def _digest(value: bytes) -> bytes:
-    """Name what a statement says, whatever its wording and the version of its schema."""
+    """Name what a statement says, whatever its wording and the version of its schema.
+
+    A field with a default is younger than the first version of its class: it makes no new statement of an old one.
+    """
     said = codec.decode(value)
-    figures = [getattr(said, one.name) for one in fields(said) if one.name not in WORDING]
+    figures = [getattr(said, one.name) for one in _core(type(said))]
     return blake2b(repr((type(said).__name__, figures)).encode(), digest_size=16).digest()
 
 
-def _answer(value: bytes | None) -> Any:  # noqa: ANN401  (whatever class carries an epoch)
-    """Return the answer that the bytes are; None for none, and for outputs that carry no epoch."""
+@lru_cache
+def _core(kind: type) -> list[Field[Any]]:
+    return [
+        one
+        for one in fields(kind)
+        if one.name not in WORDING and one.default is MISSING and one.default_factory is MISSING
+    ]
+
+
+def _answer(value: bytes | None) -> Any:  # noqa: ANN401  (whatever class carries an epoch and a version)
+    """Return the answer that the bytes are; None for none, and for outputs without an epoch."""
     if value is None:
         return None
     answer = codec.decode(value)
-    return answer if isinstance(answer, AvailabilityChanged) else None
+    return answer if hasattr(answer, "epoch") and hasattr(answer, "version") else None
 
 
-def _follows(new: AvailabilityChanged, said: AvailabilityChanged) -> bool:
-    """Say whether who took `said` takes `new` too, or need not."""
-    return new.version > said.version or _digest(codec.encode(replace(new, epoch=said.epoch))) == _digest(
-        codec.encode(said)
-    )
+def _follows(new: Any, said: Any) -> bool:  # noqa: ANN401
+    """Say whether who took `said`, of the same epoch, takes `new` too, or need not."""
+    return bool(new.version > said.version or replace(new, epoch=said.epoch, cause=said.cause) == said)
+
+
+def _of_kits(value: bytes) -> bool:
+    """Say whether an answer is for a kit: another topology says it, and takes it back."""
+    answer = codec.decode(value)
+    return isinstance(answer, AvailabilityChanged) and answer.kit is not None
 
 
 def _withdrawn(value: bytes, epoch: int, at: int) -> bytes | None:
@@ -274,6 +296,13 @@ def _withdrawn(value: bytes, epoch: int, at: int) -> bytes | None:
     match said:
         case RiskChanged() if said.transition != "closed":
             return codec.encode(replace(said, transition="closed", at=max(at, said.at), action="", cause=cause))
+        case ExceptionChanged() if said.transition != "closed":
+            gone = "no longer follows from the ledger"
+            return codec.encode(replace(said, transition="closed", at=max(at, said.at), action=gone, cause=cause))
+        case AdviceChanged() if said.status in ("proposed", "approved"):
+            return codec.encode(
+                replace(said, status="expired", at=max(at, said.at), expires_at=None, action="", cause=cause)
+            )
         case VarianceChanged() if said.status == "open":
             return codec.encode(
                 replace(
