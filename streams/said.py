@@ -257,8 +257,9 @@ def _digest(value: bytes) -> bytes:
     A field with a default is younger than the first version of its class: it makes no new statement of an old one.
     """
     said = codec.decode(value)
-    figures = [getattr(said, one.name) for one in _core(type(said))]
-    return blake2b(repr((type(said).__name__, figures)).encode(), digest_size=16).digest()
+    kind: type = type(said)
+    figures = [getattr(said, one.name) for one in _core(kind)]
+    return blake2b(repr((kind.__name__, figures)).encode(), digest_size=16).digest()
 
 
 @lru_cache
