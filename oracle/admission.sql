@@ -14,6 +14,9 @@ WITH timed AS (
 )
 SELECT t.part, t.off, t.sku, t.type, t.event_time, t.channel, t.tick, t.key, t.malformed,
     t.type IN ('SaleVoided', 'ShipmentReversed', 'Correction') AS reversal,
+    -- They say how things stand: never late, never of the future, never forgotten, and no clock of theirs runs.
+    t.type IN ('PolicyChanged', 'AllocationGranted', 'AllocationReturned', 'PurchaseOrderPlaced',
+        'PurchaseOrderChanged', 'PurchaseOrderCancelled', 'SupplierConfirmed', 'AsnShipped') AS statement,
     -- What it competes for: a reversal for the event that it names.
     CASE WHEN reversal
         THEN replace(replace(t.ref_source, '%', '%25'), '|', '%7C') || '|'
@@ -38,7 +41,10 @@ SELECT t.part, t.off, t.sku, t.type, t.event_time, t.channel, t.tick, t.key, t.m
     CASE WHEN t.malformed THEN 'malformed' ELSE 'counts' END AS verdict,
     1 AS life
 FROM timed t LEFT JOIN replacements r USING (part, off)
-WHERE t.malformed OR t.type IN (
-    'SaleRecorded', 'SaleVoided', 'ShipmentConfirmed', 'PickupConfirmed', 'ShipmentReversed', 'GoodsReceived',
-    'ReturnReceived', 'ReturnDispositioned', 'StockAdjusted', 'StatusChanged', 'TransferShipped',
-    'TransferReceived', 'TransferLost', 'CountRecorded', 'FinancialOnly', 'Correction', 'PolicyChanged');
+WHERE t.malformed OR statement OR reversal OR t.type IN (
+    'SaleRecorded', 'ShipmentConfirmed', 'PickupConfirmed', 'GoodsReceived', 'ReturnReceived',
+    'ReturnDispositioned', 'StockAdjusted', 'StatusChanged', 'Converted', 'TransferShipped', 'TransferReceived',
+    'TransferLost', 'CountRecorded', 'FinancialOnly', 'ReservationRequested', 'ReservationPlaced',
+    'ReservationDecided', 'ReservationConfirmed', 'ReservationReleased', 'OrderCancelled', 'OrderAllocated',
+    'PickConfirmed', 'PickFailed', 'TransferRequested', 'TransferApproved', 'TransferRejected',
+    'ReturnAuthorised');

@@ -1,14 +1,41 @@
--- Counts against deltas in flight. In: in_force, moves, seen.  Out: counted.
+-- Counts against deltas in flight. In: in_force, moves, seen, particulars.  Out: counted.
 --
 -- Counts of a position are ordered by (as_of, event time, key). A count covers a move by time, or by sequence
 -- for a source that it names; what one covers, all later ones cover. It expects the book of its scope over what
 -- it covers, with the variances of the counts before it.
 
+-- A count that left out what was picked already is raised by what of it had not left by then.
+CREATE OR REPLACE TEMP TABLE picked AS
+WITH claims AS (
+    SELECT sku, location, event_time, if(type = 'PickConfirmed', quantity, -quantity) AS units,
+        CASE
+            WHEN type = 'TransferShipped' THEN 'transfer:' || coalesce(transfer_id, doc_id)
+            ELSE coalesce(order_id, 'reservation:' || doc_id)
+        END AS order_id,
+        CASE
+            WHEN type = 'TransferShipped' THEN coalesce(transfer_line, doc_line)
+            WHEN order_id IS NULL THEN doc_line
+            ELSE order_line
+        END AS line
+    FROM in_force
+    WHERE type IN ('PickConfirmed', 'TransferShipped')
+        OR (type IN ('ShipmentConfirmed', 'PickupConfirmed') AND order_id IS NOT NULL)
+),
+by_line AS (
+    SELECT c.part, c.off, greatest(0, sum(m.units)) AS units
+    FROM in_force c JOIN particulars p USING (part, off) JOIN claims m
+        ON m.sku = c.sku AND m.location = c.location AND m.event_time <= coalesce(c.as_of, c.event_time)
+    WHERE c.type = 'CountRecorded' AND p.excludes = 'picked'
+    GROUP BY c.part, c.off, m.order_id, m.line
+)
+SELECT part, off, sum(units)::BIGINT AS units FROM by_line GROUP BY ALL;
+
 CREATE OR REPLACE TABLE counts AS
-SELECT part, off, key, sku, location, doc_id AS document, quantity, scope, as_of, event_time,
+SELECT part, off, key, sku, location, doc_id AS document, quantity + coalesce(picked.units, 0) AS quantity, scope, as_of, event_time,
     CASE scope WHEN 'on_hand' THEN 'sellable' ELSE scope END AS bucket,
     row_number() OVER (PARTITION BY sku, location ORDER BY as_of, event_time, key) AS nth
-FROM (SELECT * REPLACE (coalesce(as_of, event_time) AS as_of) FROM in_force WHERE type = 'CountRecorded');
+FROM (SELECT * REPLACE (coalesce(as_of, event_time) AS as_of) FROM in_force WHERE type = 'CountRecorded')
+LEFT JOIN picked USING (part, off);
 
 CREATE OR REPLACE TABLE counted AS
 WITH RECURSIVE first_cover AS (

@@ -13,6 +13,7 @@ from oracle.recompute import Ledger
 from oracle.tables import (
     MARKER,
     add_ledger_record,
+    fill_answers,
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
@@ -27,11 +28,13 @@ CHANGELOG = "inventory-changelog"
 AVAILABILITY = "availability"
 ERP_LINES = "erp-lines"
 VARIANCES = "variances"
+DECISIONS = "reservation-decisions"
 DEAD_LETTERS = "dead-letters"
 OUTPUTS = {
     AVAILABILITY: fill_availability,
     ERP_LINES: fill_erp_lines,
     VARIANCES: fill_variances,
+    DECISIONS: fill_answers,
     DEAD_LETTERS: fill_dead_letters,
 }
 
@@ -56,14 +59,29 @@ class NothingFoldedError(Exception):
     """No marker says how far the ledger is folded."""
 
 
+class HalfRebuiltError(Exception):
+    """A partition's rows are of two folds: its rebuild was begun and not ended."""
+
+
 def positions(topics: Topics) -> dict[int, int]:
-    """Read the last marker of each partition: the offset of the ledger behind the last record folded."""
+    """Read the last marker of each partition: the offset of the ledger behind the last record folded.
+
+    Raises HalfRebuiltError.
+    """
     ends = topics.ends(CHANGELOG)[CHANGELOG]
     tails = {part: max(0, end - TAIL) for part, end in ends.items()}
     found: dict[int, int] = {}
+    half: set[int] = set()
     for part, key, value in _placed(topics, CHANGELOG, ends, lambda *_: None, tails):
         if key == MARKER:
-            found[part] = json.loads(value or b"")["position"]
+            marker = json.loads(value or b"")
+            if marker.get("rebuilding"):
+                half.add(part)
+            else:
+                half.discard(part)
+            found[part] = marker["position"]
+    if half:
+        raise HalfRebuiltError(str(min(half)))
     return found
 
 

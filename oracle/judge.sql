@@ -1,7 +1,7 @@
 -- One round of judging. In: facts, variable `window_us`.  Out: judged (part, off, verdict, life).
 --
 --   late       over the window behind the SKU's clock: the greatest event time that counted before it in the
---              log, at most the last tick. Policies are never late and move no clock.
+--              log, at most the last tick. Statements (policies, grants, supply) are never late and move no clock.
 --   future     over a day after the last tick, where there is one.
 --   conflict   the same version of the same event, saying something else: the first in the log stands.
 --   duplicate  the same version, saying the same.   superseded  an older version than the one in force.
@@ -11,13 +11,13 @@
 -- latest, after two or three in practice.
 --
 -- A key is forgotten once the window has passed the latest of its versions: what then comes under it, or names
--- it, begins a new `life` of the key and takes nothing back. Policies are never forgotten.
+-- it, begins a new `life` of the key and takes nothing back. Statements are never forgotten.
 
 CREATE OR REPLACE TEMP TABLE timely AS
 WITH clocked AS (
     SELECT * EXCLUDE (verdict),
-        CASE WHEN type <> 'PolicyChanged' THEN
-            max(CASE WHEN verdict IN ('counts', 'superseded') AND type <> 'PolicyChanged' THEN event_time END)
+        CASE WHEN NOT statement THEN
+            max(CASE WHEN verdict IN ('counts', 'superseded') AND NOT statement THEN event_time END)
                 OVER (PARTITION BY part, sku ORDER BY off ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
         END AS heard
     FROM facts
@@ -26,7 +26,7 @@ WITH clocked AS (
 SELECT * EXCLUDE (heard),
     least(heard, tick) - getvariable('window_us') AS oldest,
     heard IS NOT NULL AND dated < oldest AS late,
-    type <> 'PolicyChanged' AND tick IS NOT NULL AND event_time > tick + 86400000000 AS future
+    NOT statement AND tick IS NOT NULL AND event_time > tick + 86400000000 AS future
 FROM clocked;
 
 -- A reversal is known by its own paper first: only the first one inside the window acts.
@@ -57,7 +57,7 @@ SELECT part, off, verdict FROM walk;
 
 CREATE OR REPLACE TEMP TABLE contest AS
 SELECT part, chain, off, rank, business, greatest(event_time, stands_at) AS last_time, oldest,
-    type = 'PolicyChanged' AS lasting,
+    statement AS lasting,
     row_number() OVER (PARTITION BY part, chain ORDER BY off) AS nth,
     count(*) OVER (PARTITION BY part, chain) AS versions
 FROM timely t LEFT JOIN papers p USING (part, off)

@@ -4,87 +4,57 @@ from importlib.resources import files
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
+from oracle.batches import Table
+from oracle.network import fill_shares
 from oracle.records import (
     COLUMNS,
+    PARTICULAR,
+    PARTICULARS,
     POLICIES,
     SEEN,
     Fields,
     Row,
     flatten,
+    particulars_row,
     policy_row,
     replacement_of,
     seen_rows,
 )
 
 MEMORY_LIMIT = "2GB"
-ROWS_AT_ONCE = 50_000
 ROUNDS_MAX = 100
 
-TABLES = {"ledger": COLUMNS, "replacements": COLUMNS, "seen": SEEN, "policies": POLICIES}
-ARROW = {
-    "INTEGER": pa.int32(),
-    "BIGINT": pa.int64(),
-    "BOOLEAN": pa.bool_(),
-    "VARCHAR": pa.string(),
-    "VARCHAR[]": pa.list_(pa.string()),
-    "BIGINT[]": pa.list_(pa.int64()),
-    "BLOB": pa.binary(),
-}
-
-
-class Table:
-    """Rows on their way into a table, in batches."""
-
-    def __init__(self, db: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str]) -> None:
-        self.db = db
-        self.name = name
-        self.schema = pa.schema([(column, ARROW[kind]) for column, kind in columns.items()])
-        self.rows: list[Row] = []
-        db.execute(f"CREATE TABLE {name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
-
-    def add(self, row: Row) -> None:
-        self.rows.append(row)
-        if len(self.rows) >= ROWS_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        if not self.rows:
-            return
-        columns = zip(*self.rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self.schema, strict=True)]
-        self.db.register("incoming", pa.Table.from_arrays(arrays, schema=self.schema))
-        self.db.execute(f"INSERT INTO {self.name} SELECT * FROM incoming")  # noqa: S608 - our own table's name
-        self.db.unregister("incoming")
-        self.rows.clear()
+TABLES = {
+    "ledger": COLUMNS, "replacements": COLUMNS, "seen": SEEN, "policies": POLICIES, "particulars": PARTICULARS,
+}  # fmt: skip
 
 
 class Ledger:
     """The tables that the judge starts from."""
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
-        self.ledger, self.replacements, self.seen, self.policies = (
+        self.ledger, self.replacements, self.seen, self.policies, self.particulars = (
             Table(db, name, columns) for name, columns in TABLES.items()
         )
 
     def add(self, part: int, off: int, kind: str, event: Fields, *, malformed: bool = False) -> None:
-        """Add the event at offset `off` of partition `part`."""
+        """Add the event at offset `off` of partition `part`. Raises ValueError where a day of it is none."""
+        replacement = replacement_of(event) if kind == "Correction" else None
+        stated, fields = replacement or (kind, event)
+        if stated in PARTICULAR and (row := particulars_row(part, off, fields)) is not None:
+            self.particulars.add(row)
         self.ledger.add(flatten(part, off, kind, event, malformed=malformed))
-        if kind == "CountRecorded":
-            for row in seen_rows(part, off, event):
-                self.seen.add(row)
+        if stated == "CountRecorded":
+            for seen in seen_rows(part, off, fields):
+                self.seen.add(seen)
         elif kind == "PolicyChanged":
             self.policies.add(policy_row(part, off, event["policy"]))
-        elif kind == "Correction" and (replacement := replacement_of(event)) is not None:
-            new_kind, fields = replacement
-            self.replacements.add(flatten(part, off, new_kind, fields))
-            for row in seen_rows(part, off, fields):
-                self.seen.add(row)
+        if replacement is not None:
+            self.replacements.add(flatten(part, off, stated, fields))
 
     def flush(self) -> None:
-        for table in (self.ledger, self.replacements, self.seen, self.policies):
+        for table in (self.ledger, self.replacements, self.seen, self.policies, self.particulars):
             table.flush()
 
 
@@ -97,9 +67,9 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
 
 
 def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
-    """Fill the tables facts, in_force, moves, counted, stock, variances, erp_totals, nodes and channels.
+    """Fill the tables of docs/verify.md, from facts to channels.
 
-    `window_us` is the window `W` in microseconds. Reads the tables of `Ledger`.
+    `window_us` is the window `W` in microseconds. Reads the tables of `Ledger`, and `answers`.
     """
     db.execute("SET VARIABLE window_us = ?::BIGINT", [window_us])
     _run(db, "validity", "admission")
@@ -119,7 +89,9 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
         )
     else:
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
-    _run(db, "stock", "counts", "positions", "policies")
+    _run(db, "stock", "counts", "positions", "clocks", "claims", "supply", "policies", "network")
+    fill_shares(db)
+    _run(db, "outlook")
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> Row:

@@ -6,6 +6,7 @@ Times are microseconds since 1970-01-01 UTC.
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 Fields = Mapping[str, Any]
@@ -28,9 +29,27 @@ SEEN = {"part": "INTEGER", "off": "BIGINT", "source": "VARCHAR", "seq": "BIGINT"
 
 POLICIES = {
     "part": "INTEGER", "off": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "buffer": "BIGINT",
-    "share_percent": "BIGINT", "cap": "BIGINT", "locations": "VARCHAR[]",
+    "share_percent": "BIGINT", "cap": "BIGINT", "dock_days": "BIGINT", "max_slip_days": "BIGINT",
+    "supplier_late_p90_days": "BIGINT", "count_ordered": "BOOLEAN", "till_is_handover": "BOOLEAN",
+    "reserves_at": "VARCHAR", "hold_s": "BIGINT", "locations": "VARCHAR[]",
 }  # fmt: skip
 """Of `policies`: the parameters that a policy sets."""
+
+PARTICULARS = {
+    "part": "INTEGER", "off": "BIGINT", "request_id": "VARCHAR", "decision": "VARCHAR", "state": "VARCHAR",
+    "expires_at": "BIGINT", "need_day": "INTEGER", "partial": "BOOLEAN", "from_location": "VARCHAR",
+    "eta_day": "INTEGER", "po_id": "VARCHAR", "po_line": "BIGINT", "final": "BOOLEAN", "priority": "BIGINT",
+    "excludes": "VARCHAR",
+}  # fmt: skip
+"""Of `particulars`: what events of demand and supply say besides; days since 1970. Most ledgers hold few."""
+
+PARTICULAR = {
+    "ReservationRequested", "ReservationPlaced", "ReservationDecided", "OrderAllocated", "PurchaseOrderPlaced",
+    "PurchaseOrderChanged", "PurchaseOrderCancelled", "SupplierConfirmed", "AsnShipped", "AllocationGranted",
+    "AllocationReturned", "TransferApproved", "TransferShipped", "TransferRequested", "GoodsReceived",
+    "CountRecorded",
+}  # fmt: skip
+"""Types of events that may have particulars."""
 
 # Where it came from and how it travelled: no business, so no part of what makes two records the same.
 TRAVEL = {"source_seq", "event_id", "recorded_time", "actor", "trace_id", "uom", "uom_quantity"}
@@ -106,14 +125,48 @@ def seen_rows(part: int, off: int, event: Fields) -> Iterator[Row]:
         yield (part, off, source, seq)
 
 
+def particulars_row(part: int, off: int, event: Fields) -> Row | None:
+    """Return what an event of demand or supply says besides, None where that is nothing.
+
+    Raises ValueError where a day is none.
+    """
+    get = event.get
+    purchase_order = get("purchase_order")
+    row = (
+        get("request_id"),
+        get("decision"),
+        get("state"),
+        get("expires_at"),
+        _day(get("need_date")),
+        get("partial") or None,
+        get("from_location") or None,
+        _day(get("eta")),
+        purchase_order["id"] if purchase_order else None,
+        purchase_order["line"] if purchase_order else None,
+        get("final") or None,
+        get("priority"),
+        get("excludes") or None,
+    )
+    return (part, off, *row) if any(value is not None for value in row) else None
+
+
+def _day(text: str | None) -> int | None:
+    """Count the days from 1970-01-01 to a day; one with a time is the day in UTC of that time."""
+    if text is None:
+        return None
+    if len(text) == len("2026-11-20"):
+        return date.fromisoformat(text).toordinal() - EPOCH
+    time = datetime.fromisoformat(text)
+    return (time.astimezone(UTC) if time.tzinfo else time).toordinal() - EPOCH
+
+
+EPOCH = date(1970, 1, 1).toordinal()
+
+
 def policy_row(part: int, off: int, policy: Fields) -> Row:
     locations = policy.get("locations")
-    return (
-        part,
-        off,
-        *(policy.get(name) for name in ("safety_stock", "eligible", "buffer", "share_percent", "cap")),
-        list(locations) if locations is not None else None,
-    )
+    plain = list(POLICIES)[2:-1]
+    return (part, off, *(policy.get(name) for name in plain), list(locations) if locations is not None else None)
 
 
 def replacement_of(event: Fields) -> tuple[str, Fields] | None:

@@ -27,6 +27,7 @@ WITH entries AS (
             [{bucket: 'returned', units: -quantity}, {bucket: disposition, units: quantity}]
         WHEN 'GoodsReceived' THEN [{bucket: to_status, units: quantity}]
         WHEN 'StockAdjusted' THEN [{bucket: status, units: quantity}]
+        WHEN 'Converted' THEN [{bucket: 'sellable', units: quantity}]
         WHEN 'StatusChanged' THEN [{bucket: from_status, units: -quantity}, {bucket: to_status, units: quantity}]
         ELSE [] END) AS entry
     FROM in_force
@@ -52,6 +53,7 @@ SELECT v.*, f.sku, f.location, f.type, f.event_time, f.source, f.source_seq,
         WHEN 'StatusChanged' THEN 'RECLASS'
         WHEN 'ReturnDispositioned' THEN
             CASE f.disposition WHEN 'scrap' THEN 'ADJ' WHEN 'vendor_return' THEN 'RTV' ELSE 'RECLASS' END
+        WHEN 'Converted' THEN 'ADJ'
         WHEN 'StockAdjusted' THEN CASE f.reason WHEN 'vendor_return' THEN 'RTV' ELSE 'ADJ' END
     END AS document_type
 FROM vectors v JOIN in_force f USING (part, off, key);

@@ -7,7 +7,8 @@ from zlib import crc32
 
 import duckdb
 
-from oracle.recompute import Ledger, Table
+from oracle.batches import Table
+from oracle.recompute import Ledger
 from oracle.wire import Reader, UnreadableError, partition_of
 
 MARKER = b"!marker"
@@ -30,6 +31,11 @@ TOLD = {
     "kind": "VARCHAR", "sku": "VARCHAR", "location": "VARCHAR", "document": "VARCHAR", "transfer": "VARCHAR",
     "expected": "BIGINT", "observed": "BIGINT", "status": "VARCHAR",
 }  # fmt: skip
+ANSWERS = {
+    "request_id": "VARCHAR", "sku": "VARCHAR", "channel": "VARCHAR", "location": "VARCHAR", "order_id": "VARCHAR",
+    "order_line": "BIGINT", "decision": "VARCHAR", "requested": "BIGINT", "quantity": "BIGINT", "atp": "BIGINT",
+    "state": "VARCHAR", "expires_at": "BIGINT", "event_key": "VARCHAR",
+}  # fmt: skip
 LETTERS = {"part": "INTEGER", "off": "BIGINT", "cause": "VARCHAR"}
 
 UNREADABLE: Mapping[str, Any] = {"source": "", "document": {"type": "", "id": "", "line": 0}, "event_time": 0}
@@ -47,7 +53,7 @@ def add_ledger_record(
         sku = event["sku"].encode()
         misplaced = bool(sku) and (key != sku or partition_of(sku, partitions) != part)
         ledger.add(part, off, kind, event, malformed=misplaced or len(value or b"") > RECORD_MAX)
-    except (UnreadableError, KeyError, TypeError, UnicodeError):
+    except (UnreadableError, KeyError, TypeError, ValueError):
         ledger.add(part, off, "", UNREADABLE, malformed=True)
 
 
@@ -119,6 +125,16 @@ def fill_variances(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader
     for value in latest.values():
         _, variance = reader.read(value)
         table.add(tuple(variance[name] for name in TOLD))
+    table.flush()
+
+
+def fill_answers(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
+    """Keep every answer to a reservation request, repetitions too."""
+    table = Table(db, "answers", ANSWERS)
+    for _, value in records:
+        _, answer = reader.read(value)
+        answer["order_id"] = answer["order"]
+        table.add(tuple(answer[name] for name in ANSWERS))
     table.flush()
 
 

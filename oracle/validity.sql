@@ -1,5 +1,5 @@
 -- Records that cannot mean anything, beside those whose bytes could not be read.
--- In: ledger, replacements.  Out: ledger.malformed.
+-- In: ledger, replacements, particulars.  Out: ledger.malformed.
 
 CREATE OR REPLACE TEMP MACRO odd(text, longest) AS
     length(text) NOT BETWEEN 1 AND longest
@@ -33,10 +33,20 @@ CREATE OR REPLACE TEMP MACRO unsound(r) AS coalesce(
                 WHEN 'ShipmentReversed' THEN
                     r.ref_type NOT IN ('ShipmentConfirmed', 'PickupConfirmed', 'TransferShipped')
                 ELSE r.ref_type NOT IN ('SaleRecorded', 'ShipmentConfirmed', 'PickupConfirmed', 'GoodsReceived',
-                    'ReturnReceived', 'ReturnDispositioned', 'StockAdjusted', 'StatusChanged', 'TransferShipped',
-                    'TransferReceived', 'TransferLost', 'CountRecorded', 'FinancialOnly')
+                    'ReturnReceived', 'ReturnDispositioned', 'StockAdjusted', 'StatusChanged', 'Converted',
+                    'TransferShipped', 'TransferReceived', 'TransferLost', 'CountRecorded', 'FinancialOnly',
+                    'ReservationPlaced', 'ReservationDecided', 'ReservationConfirmed', 'ReservationReleased',
+                    'OrderCancelled', 'OrderAllocated', 'PickConfirmed', 'PickFailed', 'TransferRequested',
+                    'TransferApproved', 'TransferRejected', 'ReturnAuthorised')
             END
-        WHEN r.type = 'FinancialOnly' THEN misnamed(r.sku) OR r.quantity NOT BETWEEN 0 AND 1000000000
+        WHEN r.type IN ('FinancialOnly', 'ReservationDecided', 'ReservationConfirmed', 'OrderCancelled',
+            'TransferRejected', 'PurchaseOrderPlaced', 'PurchaseOrderChanged', 'SupplierConfirmed') THEN
+            misnamed(r.sku) OR r.quantity NOT BETWEEN 0 AND 1000000000
+        WHEN r.type = 'PurchaseOrderCancelled' THEN misnamed(r.sku) OR r.quantity <> 0
+        WHEN r.type IN ('ReservationRequested', 'ReservationPlaced', 'ReservationReleased', 'AsnShipped',
+            'TransferRequested', 'ReturnAuthorised', 'AllocationGranted', 'AllocationReturned') THEN
+            misnamed(r.sku) OR r.quantity NOT BETWEEN 0 AND 1000000000 OR (r.quantity = 0 AND r.rev = 0)
+            OR (r.type = 'TransferRequested' AND (misnamed(r.to_location) OR r.to_location = r.location))
         WHEN r.type = 'CountRecorded' THEN
             misnamed(r.sku) OR r.location = '' OR r.quantity NOT BETWEEN 0 AND 1000000000
             OR coalesce(r.as_of > r.event_time + 86400000000, false)
@@ -44,9 +54,11 @@ CREATE OR REPLACE TEMP MACRO unsound(r) AS coalesce(
         WHEN r.type = 'StockAdjusted' THEN
             misnamed(r.sku) OR r.location = '' OR abs(r.quantity) > 1000000000
             OR (r.quantity = 0 AND r.rev = 0) OR no_bucket(r.status)
+        WHEN r.type = 'Converted' THEN
+            misnamed(r.sku) OR r.location = '' OR abs(r.quantity) > 1000000000 OR (r.quantity = 0 AND r.rev = 0)
         WHEN r.type IN ('SaleRecorded', 'ShipmentConfirmed', 'PickupConfirmed', 'ReturnReceived',
             'ReturnDispositioned', 'GoodsReceived', 'StatusChanged', 'TransferShipped', 'TransferReceived',
-            'TransferLost') THEN
+            'TransferLost', 'OrderAllocated', 'PickConfirmed', 'PickFailed', 'TransferApproved') THEN
             misnamed(r.sku) OR r.location = '' OR r.quantity NOT BETWEEN 0 AND 1000000000
             OR (r.quantity = 0 AND r.rev = 0)
             OR CASE r.type
@@ -56,19 +68,34 @@ CREATE OR REPLACE TEMP MACRO unsound(r) AS coalesce(
                 WHEN 'StatusChanged' THEN
                     no_bucket(r.from_status) OR no_bucket(r.to_status) OR r.from_status = r.to_status
                 WHEN 'TransferShipped' THEN misnamed(r.to_location) OR r.to_location = r.location
+                WHEN 'TransferApproved' THEN misnamed(r.to_location) OR r.to_location = r.location
                 ELSE false
             END
         ELSE false
     END,
     false);
 
+-- `p` is a row of particulars.
+CREATE OR REPLACE TEMP MACRO unsound_particulars(p) AS
+    coalesce(odd(p.request_id, 200), false) OR coalesce(no_time(p.expires_at), false)
+    OR coalesce(p.state NOT IN ('soft', 'firm'), false)
+    OR coalesce(p.decision NOT IN ('accepted', 'partly', 'rejected'), false)
+    OR coalesce(misnamed(p.from_location), false) OR coalesce(odd(p.po_id, 200), false)
+    OR coalesce(p.po_line NOT BETWEEN 0 AND 2147483647, false)
+    OR coalesce(p.priority NOT BETWEEN 0 AND 2147483647, false);
+
 -- What a correction puts in the place of an event is another version of that very event.
 UPDATE ledger SET malformed = true
 FROM replacements r
 WHERE r.part = ledger.part AND r.off = ledger.off AND NOT ledger.malformed AND (
-    unsound(r) OR r.event_time > ledger.event_time + 86400000000 OR r.type <> ledger.ref_type OR r.source <> ledger.ref_source OR r.doc_type <> ledger.ref_doc_type
+    unsound(r) OR r.event_time > ledger.event_time + 86400000000 OR r.type <> ledger.ref_type
+    OR r.source <> ledger.ref_source OR r.doc_type <> ledger.ref_doc_type
     OR r.doc_id <> ledger.ref_doc_id OR r.doc_line <> ledger.ref_doc_line OR r.sku <> ledger.sku);
 
 UPDATE ledger SET malformed = true
-FROM (SELECT part, off FROM ledger l WHERE NOT malformed AND unsound(l)) bad
+FROM (
+    SELECT part, off FROM ledger l WHERE NOT malformed AND unsound(l)
+    UNION
+    SELECT part, off FROM particulars p WHERE unsound_particulars(p)
+) bad
 WHERE bad.part = ledger.part AND bad.off = ledger.off;

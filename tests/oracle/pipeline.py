@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from atp.effects import AvailabilityChanged, DeadLetter, ErpLine, VarianceChanged
+from atp.effects import AvailabilityChanged, DeadLetter, ErpLine, RequestDecided, VarianceChanged
 from atp.errors import PoisonError
 from atp.events import Event
 from atp.fold import Frame, fold
@@ -14,6 +14,7 @@ from oracle.compare import Comparison, compare
 from oracle.recompute import Ledger, connect, recompute
 from oracle.tables import (
     add_ledger_record,
+    fill_answers,
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
@@ -36,6 +37,7 @@ class Topics:
     availability: list[Pair] = field(default_factory=list)
     erp_lines: list[Pair] = field(default_factory=list)
     variances: list[Pair] = field(default_factory=list)
+    answers: list[Pair] = field(default_factory=list)
     dead_letters: list[Pair] = field(default_factory=list)
 
 
@@ -60,6 +62,8 @@ def folded(events: Sequence[Event], window: int, *, damaged: dict[int, bytes] | 
                     topics.availability.append((effect.key.encode(), codec.encode(effect)))
                 case ErpLine():
                     topics.erp_lines.append((effect.posting_key.encode(), codec.encode(effect)))
+                case RequestDecided():
+                    topics.answers.append((effect.request_id.encode(), codec.encode(effect)))
                 case VarianceChanged():
                     topics.variances.append((effect.id.encode(), codec.encode(effect)))
                 case _:
@@ -85,8 +89,8 @@ def letter(offset: int, cause: str) -> bytes:
     )
 
 
-def judged(topics: Topics, window: int) -> tuple[duckdb.DuckDBPyConnection, Comparison]:
-    """Let the judge recompute from the ledger and compare with the rest."""
+def filled(topics: Topics) -> duckdb.DuckDBPyConnection:
+    """Return a database that holds what was told and what was answered."""
     db = connect()
     ledger = Ledger(db)
     for offset, (key, value) in enumerate(topics.ledger):
@@ -96,6 +100,13 @@ def judged(topics: Topics, window: int) -> tuple[duckdb.DuckDBPyConnection, Comp
     fill_availability(db, topics.availability, READER)
     fill_erp_lines(db, topics.erp_lines, READER)
     fill_variances(db, topics.variances, READER)
+    fill_answers(db, topics.answers, READER)
     fill_dead_letters(db, topics.dead_letters, READER)
+    return db
+
+
+def judged(topics: Topics, window: int) -> tuple[duckdb.DuckDBPyConnection, Comparison]:
+    """Let the judge recompute from the ledger and compare with the rest."""
+    db = filled(topics)
     recompute(db, window)
     return db, compare(db)

@@ -1,0 +1,76 @@
+-- Nodes, and what is promised without one. In: stock, claims, places, pending, dated, to_come, rings' papers in
+-- in_force and particulars, lines, moves.  Out: nodes, rings, promised, served, sums.
+--
+-- Most SKUs have promised nothing that no node holds: what their channels may promise is a sum over nodes. The
+-- others (`promised`) wait for a maximum flow (network.py).
+
+CREATE OR REPLACE TABLE nodes AS
+SELECT p.sku, p.location, coalesce(s.sellable, 0) AS sellable, coalesce(s.returned, 0) AS returned,
+    coalesce(s.quarantine, 0) AS quarantine, coalesce(s.damaged, 0) AS damaged, coalesce(s.on_hand, 0) AS on_hand,
+    coalesce(s.in_transit_in, 0) AS in_transit_in, p.safety_stock, p.eligible,
+    coalesce(c.reserved_soft, 0) AS reserved_soft, coalesce(c.reserved_firm, 0) AS reserved_firm,
+    coalesce(c.allocated, 0) AS allocated,
+    least(0, s.returned) + least(0, s.quarantine) + least(0, s.damaged) AS debts,
+    coalesce(s.sellable + debts, 0) AS available,
+    coalesce(c.reserved_soft + c.reserved_firm + c.allocated, 0) AS claims,
+    available - claims - p.safety_stock AS atp_raw,
+    if(p.eligible, greatest(0, atp_raw), 0) AS atp,
+    greatest(0, claims - greatest(0, available)) AS uncovered
+FROM places p LEFT JOIN stock s USING (sku, location) LEFT JOIN claims c USING (sku, location);
+
+-- Ring-fences: what was granted less what was given back, and what the channel took since its first grant. A
+-- grant waits for its date.
+CREATE OR REPLACE TABLE rings AS
+WITH papers AS (
+    SELECT f.sku, coalesce(nullif(f.channel, ''), 'all') AS channel, f.key, f.event_time, f.quantity,
+        f.type = 'AllocationGranted' AS grants, p.priority
+    FROM in_force f JOIN skus k USING (part, sku) LEFT JOIN particulars p USING (part, off)
+    WHERE f.type IN ('AllocationGranted', 'AllocationReturned') AND f.quantity > 0 AND f.event_time <= k.now
+),
+granted AS (
+    SELECT sku, channel, sum(if(grants, quantity, -quantity))::BIGINT AS granted,
+        min(event_time) FILTER (grants) AS first,
+        coalesce(first(priority ORDER BY event_time DESC, key DESC) FILTER (grants), 0) AS priority
+    FROM papers GROUP BY ALL HAVING first IS NOT NULL
+),
+takings AS (
+    SELECT sku, channel, began AS event_time, taken AS units FROM lines WHERE began IS NOT NULL
+    UNION ALL
+    SELECT f.sku, coalesce(nullif(f.channel, ''), 'all'), f.event_time, f.quantity
+    FROM in_force f SEMI JOIN granted g ON g.sku = f.sku
+    WHERE f.type IN ('SaleRecorded', 'ShipmentConfirmed', 'PickupConfirmed') AND f.order_id IS NULL
+)
+SELECT g.*, coalesce(t.taken, 0)::BIGINT AS taken, greatest(0, g.granted - coalesce(t.taken, 0))::BIGINT AS open
+FROM granted g LEFT JOIN (
+    SELECT g.sku, g.channel, sum(t.units) AS taken
+    FROM granted g JOIN takings t ON t.sku = g.sku AND t.channel = g.channel AND t.event_time >= g.first
+    GROUP BY ALL
+) t USING (sku, channel);
+
+CREATE OR REPLACE TABLE promised AS
+SELECT sku FROM pending
+UNION SELECT sku FROM nodes WHERE uncovered > 0
+UNION SELECT sku FROM rings
+UNION SELECT sku FROM dated
+UNION SELECT sku FROM to_come;
+
+-- Which places serve which channels, of SKUs that have promised something.
+CREATE OR REPLACE TABLE served AS
+SELECT n.sku, n.channel, p.location
+FROM known_channels n
+SEMI JOIN promised USING (sku)
+JOIN places p USING (sku)
+LEFT JOIN terms t ON t.sku = n.sku AND t.channel = n.channel
+LEFT JOIN open_at o ON o.sku = n.sku AND o.channel = n.channel AND o.location = p.location
+WHERE p.eligible AND coalesce(o.eligible, true)
+    AND (t.locations IS NULL OR list_contains(t.locations, p.location));
+
+CREATE OR REPLACE TABLE sums AS
+SELECT n.sku, n.channel, coalesce(sum(d.atp), 0)::BIGINT AS units
+FROM known_channels n
+ANTI JOIN promised USING (sku)
+LEFT JOIN terms t ON t.sku = n.sku AND t.channel = n.channel
+LEFT JOIN nodes d ON d.sku = n.sku AND (t.locations IS NULL OR list_contains(t.locations, d.location))
+LEFT JOIN open_at o ON o.sku = n.sku AND o.channel = n.channel AND o.location = d.location
+WHERE coalesce(o.eligible, true)
+GROUP BY ALL;

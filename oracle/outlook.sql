@@ -1,0 +1,69 @@
+-- What may be promised, now and day by day. In: nodes, to_come, dated, served, rings, sums, shares (network.py),
+-- terms, known_channels, skus.  Out: inbound, levels, channels.
+
+-- Goods that are past due come as late as the supplier's goods do, and not at all once they slipped too far.
+CREATE OR REPLACE TABLE inbound AS
+SELECT c.sku, c.state, c.location, c.units, c.eta_day + p.dock_days < k.today AS overdue,
+    if(overdue, k.today + greatest(1, p.late_days), c.eta_day + p.dock_days)::INT AS day
+FROM to_come c JOIN places p USING (sku, location) JOIN skus k USING (sku)
+WHERE k.today IS NOT NULL AND (c.state <> 'ordered' OR p.count_ordered)
+    AND k.today - (c.eta_day + p.dock_days) <= p.max_slip_days;
+
+-- Each day's level is the least of what that day and all after it leave: what is taken today is missing then.
+CREATE OR REPLACE TABLE levels AS
+WITH moved AS (
+    SELECT s.sku, s.channel, i.day, i.units FROM inbound i JOIN served s USING (sku, location)
+    UNION ALL
+    SELECT s.sku, s.channel, d.day, -d.units FROM dated d JOIN served s ON s.sku = d.sku AND s.location = d.location
+    UNION ALL
+    -- Without a node it may come from any of its channel's: it binds all channels that share one.
+    SELECT s.sku, s.channel, d.day, -d.units
+    FROM dated d JOIN (
+        SELECT DISTINCT mine.sku, mine.channel, other.channel AS shares_with
+        FROM served mine JOIN served other USING (sku, location)
+    ) s ON s.sku = d.sku AND s.shares_with = d.channel
+    WHERE d.location = ''
+),
+days AS (
+    SELECT m.sku, m.channel, m.day, m.units FROM moved m JOIN skus k USING (sku) WHERE m.day <= k.today + 180
+    UNION ALL
+    SELECT h.sku, h.channel, k.today, if(h.units = 0, -h.unserved, h.units)
+    FROM shares h JOIN skus k USING (sku)
+    WHERE (h.sku, h.channel) IN (SELECT (sku, channel) FROM moved)
+),
+steps AS (
+    SELECT sku, channel, day, sum(sum(units)) OVER (PARTITION BY sku, channel ORDER BY day)::BIGINT AS after
+    FROM days GROUP BY sku, channel, day
+)
+SELECT sku, channel, day,
+    min(after) OVER (PARTITION BY sku, channel ORDER BY day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS level
+FROM steps;
+
+CREATE OR REPLACE TABLE channels AS
+WITH today AS (
+    SELECT l.sku, l.channel, greatest(0, l.level) AS level FROM levels l JOIN skus k ON k.sku = l.sku AND k.today = l.day
+),
+horizons AS (
+    SELECT sku, channel, list({day: day, units: units} ORDER BY day) AS horizon,
+        first({day: day, units: units} ORDER BY day) FILTER (units > 0) AS first_day
+    FROM (
+        SELECT sku, channel, day, greatest(0, level) AS units FROM levels
+        QUALIFY units IS DISTINCT FROM lag(units) OVER (PARTITION BY sku, channel ORDER BY day)
+    ) GROUP BY ALL
+),
+pools AS (
+    SELECT sku, channel, 0 AS ring, units AS pool FROM sums
+    UNION ALL
+    SELECT h.sku, h.channel, h.ring, least(h.units, coalesce(t.level, h.units))
+    FROM shares h LEFT JOIN today t USING (sku, channel)
+)
+SELECT n.part, n.sku, n.channel, coalesce(p.ring, 0) AS ring, coalesce(p.pool, 0) AS pool,
+    coalesce(t.share_percent, 100) AS share_percent, coalesce(t.buffer, 0) AS buffer, t.cap,
+    coalesce(p.ring, 0) + coalesce(p.pool, 0) * coalesce(t.share_percent, 100) // 100 - coalesce(t.buffer, 0) AS atp_raw,
+    least(coalesce(t.cap, 9223372036854775807), greatest(0, atp_raw)) AS atp,
+    coalesce(h.horizon, []) AS horizon,
+    if(atp = 0, h.first_day, NULL) AS next_available
+FROM known_channels n
+LEFT JOIN pools p USING (sku, channel)
+LEFT JOIN terms t USING (sku, channel)
+LEFT JOIN horizons h USING (sku, channel);
