@@ -7,16 +7,21 @@ from atp.book import ChannelState, ChannelTerms, Position
 from atp.policy import DEFAULT_TERMS
 
 
-def atp_raw(position: Position) -> int:
-    """Sellable units less what other buckets owe and less safety stock, in base units; may be negative."""
-    raw = position.sellable - position.safety_stock
+def available(position: Position) -> int:
+    """Sellable units less what other buckets owe, in base units; may be negative."""
+    units = position.sellable
     if position.returned < 0:
-        raw += position.returned
+        units += position.returned
     if position.quarantine < 0:
-        raw += position.quarantine
+        units += position.quarantine
     if position.damaged < 0:
-        raw += position.damaged
-    return raw
+        units += position.damaged
+    return units
+
+
+def atp_raw(position: Position) -> int:
+    """Available units less claims and less safety stock, in base units; may be negative."""
+    return available(position) - position.claims - position.safety_stock
 
 
 def exposed(position: Position) -> int:
@@ -24,9 +29,20 @@ def exposed(position: Position) -> int:
     return max(0, atp_raw(position)) if position.eligible else 0
 
 
-def channel_raw(pool: int, terms: ChannelTerms) -> int:
-    """A channel's share of its pool less its buffer, in base units; may be negative."""
-    return pool * terms.share_percent // 100 - terms.buffer
+def free(position: Position) -> int:
+    """Available units beyond claims, safety stock included: what can serve what is promised already."""
+    return max(0, available(position) - position.claims) if position.eligible else 0
+
+
+def uncovered(position: Position) -> int:
+    """Units of claims at the position that its stock does not cover."""
+    claims = position.claims
+    return max(0, claims - max(0, available(position))) if claims else 0
+
+
+def channel_raw(pool: int, terms: ChannelTerms, ring: int = 0) -> int:
+    """A channel's ring-fence and its share of the pool, less its buffer, in base units; may be negative."""
+    return ring + pool * terms.share_percent // 100 - terms.buffer
 
 
 def capped(raw: int, terms: ChannelTerms) -> int:

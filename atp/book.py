@@ -21,6 +21,7 @@
 | Case      | `x|sku|kind|scope`         | inventory-changelog |
 | Advice    | `w|sku|kind|location`      | inventory-changelog |
 | Bills     | `o|kit`                    | inventory-changelog |
+| Timer     | `z|second|kit`             | inventory-changelog |
 | Part      | `u|sku`                    | inventory-changelog |
 | Heard     | `j|kit|sku`                | kits-changelog      |
 | KitState  | `y|kit`                    | kits-changelog      |
@@ -767,6 +768,11 @@ def advice_key(sku: str, kind: str, location: str) -> str:
 
 def bills_key(kit: str) -> str:
     return f"o|{kit}"
+
+
+def bill_timer_key(second: int, kit: str) -> str:
+    """When another bill of the kit comes into force."""
+    return f"z|{second:010d}|{kit}"
 
 
 def part_key(sku: str) -> str:

@@ -69,10 +69,11 @@ def transit(event: TransferShipped | TransferReceived | TransferLost, destinatio
     return f"transit|{escape(ref.id)}|{ref.line}|{destination}"
 
 
-def legs_of(event: Fact) -> tuple[Leg, ...]:
+def legs_of(event: Fact, *, till: bool = False) -> tuple[Leg, ...]:
     """The legs of an event, none where no goods move.
 
-    Quantity 0 (a revision that takes its line back) moves nothing.
+    Quantity 0 (a revision that takes its line back) moves nothing. `till` says that a sale of an order is its
+    hand-over.
     """
     here = event.location
     units = event.quantity
@@ -81,7 +82,7 @@ def legs_of(event: Fact) -> tuple[Leg, ...]:
     match event:
         case SaleRecorded():
             # The goods of an order leave by its hand-over; the till only takes the money.
-            return () if event.order is not None else (_leg(f"sellable|{here}", CUSTOMER, units),)
+            return () if event.order is not None and not till else (_leg(f"sellable|{here}", CUSTOMER, units),)
         case ShipmentConfirmed() | PickupConfirmed():
             return (_leg(f"sellable|{here}", CUSTOMER, units),)
         case ReturnReceived():

@@ -7,11 +7,13 @@ their own. Source: docs/domain.md section 4.
 
 from collections.abc import Sequence
 
-from atp.book import BUCKETS, Count
+from atp.book import BUCKETS, Count, Snapshot
 from atp.events import immutable
 
 Vector = list[int]
 """Units by bucket, in the order of `BUCKETS`."""
+Watermark = Count | Snapshot
+"""What says up to where it has heard: by time, and by the sequence of the sources that it names."""
 
 
 @immutable
@@ -25,7 +27,7 @@ class Delta:
     vector: Vector
 
 
-def covers(count: Count, event_time: int, source: str, source_seq: int | None) -> bool:
+def covers(count: Watermark, event_time: int, source: str, source_seq: int | None) -> bool:
     """Say whether the count saw the delta: by sequence for a source that it names, by time otherwise."""
     if count.through_seq and source_seq is not None and source in count.through_seq:
         return source_seq <= count.through_seq[source]

@@ -57,8 +57,15 @@ DUTIES: dict[str, Duty] = {
         "MEDIUM", 24 * HOUR, 72 * HOUR, "purchasing", "ask the supplier for a new day, or buy elsewhere"
     ),
     "short_receipt": Duty("MEDIUM", 0, 48 * HOUR, "receiving", "claim the missing units, or correct the receipt"),
+    "supplier_short": Duty(
+        "MEDIUM", 0, 48 * HOUR, "purchasing", "buy the rest elsewhere, or change the order to what the supplier has"
+    ),
     "over_receipt": Duty(
-        "MEDIUM", 0, 48 * HOUR, "receiving", "return or accept the surplus, or correct the receipt or the shipment"
+        "MEDIUM",
+        24 * HOUR,
+        48 * HOUR,
+        "receiving",
+        "return or accept the surplus, or correct the receipt or the shipment",
     ),
     "blind_receipt": Duty("LOW", 0, 48 * HOUR, "receiving", "name the purchase order of this receipt", watched=False),
     "overdue_transfer": Duty(

@@ -161,6 +161,11 @@ class KitComponentChanged:
     """The last tick before it."""
     cause: Cause
 
+    @property
+    def key(self) -> str:
+        """The kit first: its partition is where the record goes."""
+        return f"{self.kit}|{self.sku}"
+
 
 @immutable
 class RequestDecided:

@@ -28,15 +28,17 @@ def open_exception(
     """Say that the cause of a case stands since `now`, in event time; it opens once its grace has passed.
 
     `sku` is empty for what is of no SKU. `scope` tells cases of one kind and SKU apart, and may hold anything.
-    Where the case is there already its evidence is brought up to date, and said with its next transition. Returns
-    whether the case was new. Nothing happens where no policy, and no default, has this kind watched.
+    Where the case is there already its evidence is brought up to date, and said with its next transition; while it
+    waits, so is the time since when its cause stands. Nothing happens where policies, or the defaults, have this
+    kind not watched. Returns whether the case was new.
     """
     key = case_key(sku, kind, scope)
     known = draft.get(key)
-    if isinstance(known, Case):
+    if isinstance(known, Case) and (known.state != WAITING or known.since == now):
         if known.evidence != evidence:
             draft.put(key, replace(known, evidence=evidence))
         return False
+    before = known if isinstance(known, Case) else None
     terms = _duty(draft, sku, kind, location)
     if not terms.watched:
         return False
@@ -53,10 +55,10 @@ def open_exception(
     )
     # Without ticks no time passes: what has a grace waits for the first of them.
     if terms.grace and (draft.tick is None or case.due > draft.tick):
-        _put(draft, sku, kind, scope, None, case)
+        _put(draft, sku, kind, scope, before, case)
     else:
-        _put(draft, sku, kind, scope, None, _opened(draft, sku, kind, scope, case, terms))
-    return True
+        _put(draft, sku, kind, scope, before, _opened(draft, sku, kind, scope, case, terms))
+    return before is None
 
 
 def close_exception(
@@ -101,9 +103,11 @@ def acknowledge(draft: Draft, event: ExceptionAcknowledged) -> bool:
             by = {"resolved_by": event.actor or event.owner or event.source}
             close_exception(draft, sku, kind, scope, at, evidence=by, done=event.resolution)
             done = True
-        elif known.state != ACKNOWLEDGED or (owner != known.owner and at >= known.since):
+        # The latest stands, in whatever order they come; of two at once the one with the greater owner.
+        elif (at, owner) > (known.taken_at, known.owner if known.taken_at else ""):
             deadline = _duty(draft, sku, kind, known.location).deadline
-            taken = replace(known, state=ACKNOWLEDGED, owner=owner, due=_next(known.severity, at, deadline))
+            due = _next(known.severity, at, deadline)
+            taken = replace(known, state=ACKNOWLEDGED, owner=owner, due=due, taken_at=at)
             _put(draft, sku, kind, scope, known, taken)
             _tell(draft, sku, kind, scope, taken, "acknowledged", at)
             done = True

@@ -4,31 +4,42 @@ Whatever a leg takes from one account it gives to another, so buckets, transit a
 always add up to 0. Source: docs/domain.md sections 2 and 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from atp.book import (
+    ALL_CHANNEL,
     BUCKETS,
+    Claim,
     Count,
     Evidence,
     Position,
+    Supply,
+    Timer,
     Touch,
     Transfer,
+    claim_key,
     evidence_key,
     position_key,
+    timer_key,
     transfer_key,
 )
 from atp.catalogue import COUNT_VAR, CUSTOMER, words
+from atp.claims import Standing, standing
 from atp.counts import Delta, Vector, covers, expect, variances
 from atp.draft import Draft
 from atp.policy import NodeTerms
 from atp.postings import post, post_variance, take_back
-from atp.publication import settle_position
+from atp.publication import Held, settle_position
 from atp.risk import negative_stock
 from atp.variance import count_variance, transfer_variance
 
 TOUCHES_KEPT = 8
 EMPTY = (0, 0, 0, 0)
+NO_CLAIMS = (0, 0, 0)
+HOLDS = ("reserved_soft", "reserved_firm", "allocated")
+"""What holds a due unit of a claim at a location."""
 BUCKET_INDEX = {bucket: index for index, bucket in enumerate(BUCKETS)}
 
 
@@ -41,9 +52,11 @@ class NodePolicies(Protocol):
 class Moves:
     """What one event changes, summed by where it lands."""
 
-    __slots__ = ("accounts", "taken", "transfers", "vectors")
+    __slots__ = ("accounts", "marks", "taken", "transfers", "vectors")
 
     def __init__(self) -> None:
+        self.marks: dict[str, dict[str, int]] = {}
+        """By line of a claim, of supply or of a transfer: units by word."""
         self.vectors: dict[str, Vector] = {}
         self.accounts: dict[str, int] = {}
         self.transfers: dict[str, dict[str, list[int]]] = {}
@@ -64,6 +77,10 @@ class Moves:
             elif leg.source.startswith("transit|"):
                 self._transfer(leg.source)[1 if "|" in leg.target else 2] += units
 
+        for mark in evidence.marks:
+            words_ = self.marks.setdefault(mark.line, {})
+            words_[mark.word] = words_.get(mark.word, 0) + sign * mark.units
+
     def _move(self, account: str, units: int) -> None:
         parts = words(account)
         if len(parts) == 1:
@@ -74,6 +91,32 @@ class Moves:
     def _transfer(self, account: str) -> list[int]:
         _, transfer, line, destination = words(account)
         return self.transfers.setdefault(f"{transfer}|{line}", {}).setdefault(destination, [0, 0, 0])
+
+
+class DemandChange:
+    """What one event changes in what is promised and coming, summed by where it lands."""
+
+    __slots__ = ("claims", "dated", "next_day", "pending", "sold", "supply", "taken")
+
+    def __init__(self) -> None:
+        self.claims: dict[str, list[int]] = {}
+        """By location: due units more than before, in the order of HOLDS."""
+        self.pending: dict[str, int] = {}
+        self.dated: dict[tuple[int, str, str], int] = {}
+        """By day, channel and location."""
+        self.taken: list[tuple[str, int, int]] = []
+        """(channel, when the line began, units drawn more than before)."""
+        self.sold: list[tuple[str, int, int]] = []
+        """(channel, event time, units) that left without a claim."""
+        self.supply = False
+        """Whether a line of supply or a transfer with a day changed."""
+        self.next_day = False
+        """Whether a line waits for its day."""
+
+    @property
+    def networked(self) -> bool:
+        """Say whether something is promised or coming that no one position knows of."""
+        return self.supply or any(self.pending.values()) or any(self.dated.values())
 
 
 class Ledger:
@@ -90,22 +133,32 @@ class Ledger:
         self.clock = clock
         self.oldest = oldest
         self.policies = policies
-        self.exposures: list[tuple[str, int]] = []
-        """(location, units exposed more than before)."""
+        self.touched: list[tuple[str, Position | None, Position]] = []
+        """(location, the position before, after): one entry for each time that it was settled."""
+        self.demand = DemandChange()
         self.accounts: dict[str, int] = {}
         self.taken: list[tuple[int, int]] = []
         self.waits_for_calm = False
 
     def replace(
-        self, event_key: str, before: Evidence | None, after: Evidence, count: Count | None, reason: str
+        self,
+        event_key: str,
+        before: Evidence | None,
+        after: Evidence,
+        count: Count | None,
+        reason: str,
+        *,
+        remembered: bool = True,
     ) -> None:
         """Put a version of an event in force, at its own time, instead of the one before, at that one's.
 
-        `count` is what the version counts, where it is a count at `after.count_at`.
+        `count` is what the version counts, where it is a count at `after.count_at`. What is not `remembered` is
+        known by another row than its evidence.
         """
         draft, sku = self.draft, self.sku
         versions = [after] if before is None else [before, after]
-        draft.put(evidence_key(sku, event_key), after)
+        if remembered:
+            draft.put(evidence_key(sku, event_key), after)
         moves = Moves()
         if before is not None:
             moves.add(before, -1)
@@ -113,11 +166,19 @@ class Ledger:
         moves.add(after, 1)
         post(draft, sku, event_key, after, reason)
         self.accounts, self.taken = moves.accounts, moves.taken
-
+        for version, sign in ((before, -1), (after, 1)):
+            if version is not None and not version.marks:
+                self.demand.sold += [
+                    (version.channel or ALL_CHANNEL, version.event_time, sign * leg.quantity)
+                    for leg in version.legs
+                    if leg.target == CUSTOMER
+                ]
         in_transit = self._settle_transfers(moves, after.event_time)
+        if moves.marks:
+            self._settle_lines(moves.marks, after.event_time)
         # A count that moves is withdrawn at its old place before it opens at the new: one id, told in this order.
         recounted = {version.count_at: 0 for version in versions if version.count_at}
-        for location in {**moves.vectors, **in_transit, **recounted}:
+        for location in {**moves.vectors, **in_transit, **recounted, **self.demand.claims}:
             self._settle(
                 location,
                 moves.vectors.get(location, EMPTY),
@@ -127,6 +188,60 @@ class Ledger:
                 added=count if count is not None and after.count_at == location else None,
                 touch=(after.type, event_key, after.event_time),
             )
+
+    def expire(self, lines: Sequence[str], last: int | None) -> None:
+        """Look at claim lines whose time has come since the tick before, `last`."""
+        for line in lines:
+            row = self.draft.get(claim_key(self.sku, line))
+            if isinstance(row, Claim):
+                self._change(standing(row, last), standing(row, self.draft.tick), line)
+        for location in self.demand.claims:
+            touch = (self.draft.cause.type, self.draft.cause.key, self.draft.tick or self.clock)
+            self._settle(location, EMPTY, 0, (), dropped="", added=None, touch=touch)
+
+    def _settle_lines(self, marks: dict[str, dict[str, int]], event_time: int) -> None:
+        """Tell the lines of claims, supply and transfers what was said of them."""
+        draft = self.draft
+        for key, said in marks.items():
+            row = draft.get(key)
+            if key.startswith("c|"):
+                known = row if isinstance(row, Claim) else None
+                tally = _added(known.tally if known else {}, said)
+                last = max(event_time, known.last_time if known else 0)
+                after = Claim(tally=tally, last_time=last) if tally else None
+                draft.put(key, after)
+                line = key[len(claim_key(self.sku, "")) :]
+                self._change(standing(known, draft.tick), standing(after, draft.tick), line)
+            elif key.startswith("b|"):
+                supply = row if isinstance(row, Supply) else Supply(said=(), received={}, last_time=0)
+                received = _added(supply.received, said)
+                draft.put(key, Supply(said=supply.said, received=received, last_time=max(event_time, supply.last_time)))
+                self.demand.supply = True
+            elif isinstance(row, Transfer):
+                eta = max((row.eta, *(day for day, times in said.items() if times > 0)))
+                draft.put(key, replace(row, eta=eta))
+                self.demand.supply = True
+
+    def _change(self, before: Standing, after: Standing, line: str) -> None:
+        """Sum what a claim line holds more than before, and set its timer."""
+        demand = self.demand
+        for one, sign in ((before, -1), (after, 1)):
+            if one.due:
+                for placed in one.placed:
+                    at = demand.claims.setdefault(placed.location, [0, 0, 0])
+                    at[HOLDS.index(placed.how)] += sign * placed.units
+                demand.pending[one.channel] = demand.pending.get(one.channel, 0) + sign * one.pending
+            elif one.need is not None:
+                for location, units in (*((p.location, p.units) for p in one.placed), ("", one.pending)):
+                    day = (one.need, one.channel, location)
+                    demand.dated[day] = demand.dated.get(day, 0) + sign * units
+            demand.taken.append((one.channel, one.began, sign * one.taken))
+        if not after.open:
+            return
+        if after.expires is not None and not after.expired:
+            self.draft.put(timer_key(after.expires, self.sku, line), Timer())
+        if after.need is not None and (self.draft.tick is None or not after.due):
+            demand.next_day = True
 
     def _settle(
         self,
@@ -169,21 +284,28 @@ class Ledger:
             on_hand=on_hand - (known.on_hand if known else 0),
             sellable=buckets[0] - (known.sellable if known else 0),
         )
-        change = settle_position(
+        soft, firm, allocated = self.demand.claims.get(location, NO_CLAIMS)
+        after = settle_position(
             self.draft,
             self.sku,
             location,
             known,
-            buckets=buckets,
-            in_transit_in=(known.in_transit_in if known else 0) + in_transit,
-            terms=terms,
-            counts=kept,
-            touches=(last, *(known.touches if known else ())[: TOUCHES_KEPT - 1]),
-            moved_at=max(event_time, known.as_of if known else 0),
-            clock=self.clock,
+            Held(
+                buckets=buckets,
+                in_transit_in=(known.in_transit_in if known else 0) + in_transit,
+                counts=kept,
+                touches=(last, *(known.touches if known else ())[: TOUCHES_KEPT - 1]),
+                moved_at=max(event_time, known.as_of if known else 0),
+                claims=(
+                    (known.reserved_soft if known else 0) + soft,
+                    (known.reserved_firm if known else 0) + firm,
+                    (known.allocated if known else 0) + allocated,
+                ),
+            ),
+            terms,
+            self.clock,
         )
-        if change:
-            self.exposures.append((location, change))
+        self.touched.append((location, known, after))
         lowest = min(on_hand, buckets[0])
         if (lowest < 0 or (known and min(known.on_hand, known.sellable) < 0)) and negative_stock(
             self.draft, self.sku, location, lowest, self.clock
@@ -271,10 +393,23 @@ class Ledger:
                 last_time=max(event_time, known.last_time if known else 0),
                 variance=known.variance if known else None,
                 restatement=known.restatement if known else 0,
+                eta=known.eta if known else "",
             )
+            if after.eta:
+                self.demand.supply = True
             if known and (was := max(0, known.open)):
                 inbound[known.destination] = inbound.get(known.destination, 0) - was
             if now := max(0, after.open):
                 inbound[destination] = inbound.get(destination, 0) + now
             self.draft.put(key, transfer_variance(self.draft, self.sku, line, after, self.clock))
         return {place: units for place, units in inbound.items() if units}
+
+
+def _added(tally: Mapping[str, int], said: Mapping[str, int]) -> dict[str, int]:
+    """Add to a tally; what comes to nothing is left out."""
+    sums = dict(tally)
+    for word, units in said.items():
+        sums[word] = sums.get(word, 0) + units
+        if not sums[word]:
+            del sums[word]
+    return sums

@@ -9,6 +9,7 @@ from typing import Any
 
 from atp.book import ChannelTerms, Policies, PolicyEntry, Summary
 from atp.events import immutable
+from atp.outlook import SLIP, SupplyTerms
 
 DEFAULT_TERMS = ChannelTerms()
 
@@ -41,6 +42,20 @@ class Book:
             eligible=_first(here, "eligible", default=True),
             low_at=_first(here, "low_at", 0),
         )
+
+    def supply(self, location: str) -> SupplyTerms:
+        here = [e for e in self.entries if not e.channel and e.location in ("", location)]
+        return SupplyTerms(
+            dock_days=_first(here, "dock_days", 0),
+            max_slip_days=_first(here, "max_slip_days", SLIP),
+            late_days=_first(here, "supplier_late_p90_days", 0),
+            count_ordered=_first(here, "count_ordered", default=False),
+        )
+
+    def value(self, field: str, location: str, channel: str) -> Any:  # noqa: ANN401 - as of each parameter
+        """Return a parameter that may name a location and a channel, None where no policy speaks."""
+        here = [e for e in self.entries if e.channel in ("", channel) and e.location in ("", location)]
+        return _first(here, field, None)
 
     def channel(self, channel: str) -> ChannelTerms | None:
         """Return the terms of a channel, None where they are the defaults."""

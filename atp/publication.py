@@ -8,28 +8,47 @@ from collections.abc import Sequence
 
 from atp.availability import atp_raw, capped, channel_raw, status, terms_of
 from atp.book import ChannelState, ChannelTerms, Count, Position, Touch, position_key
+from atp.claims import day_text
 from atp.draft import Draft
-from atp.effects import AvailabilityChanged
+from atp.effects import AvailabilityChanged, ChannelFigures, DatedQuantity, NodeFigures
+from atp.events import immutable
 from atp.policy import DEFAULT_TERMS, NodeTerms
 
 
+@immutable
+class Held:
+    """What a position holds after an event, before it is answered for."""
+
+    buckets: Sequence[int]
+    """Units in the order of BUCKETS."""
+    in_transit_in: int
+    counts: tuple[Count, ...]
+    touches: tuple[Touch, ...]
+    moved_at: int
+    claims: Sequence[int]
+    """Units of claims that are due: reserved_soft, reserved_firm, allocated."""
+
+
+def held(position: Position) -> Held:
+    """What a position holds now."""
+    return Held(
+        buckets=(position.sellable, position.returned, position.quarantine, position.damaged),
+        in_transit_in=position.in_transit_in,
+        counts=position.counts,
+        touches=position.touches,
+        moved_at=position.as_of,
+        claims=(position.reserved_soft, position.reserved_firm, position.allocated),
+    )
+
+
 def settle_position(
-    draft: Draft,
-    sku: str,
-    location: str,
-    before: Position | None,
-    *,
-    buckets: Sequence[int],
-    in_transit_in: int,
-    terms: NodeTerms,
-    counts: tuple[Count, ...],
-    touches: tuple[Touch, ...],
-    moved_at: int,
-    clock: int,
-) -> int:
-    """Write a position and its node's answer; return what it exposes more than before."""
-    sellable, returned, quarantine, damaged = buckets
-    raw = sellable - terms.safety_stock + min(0, returned) + min(0, quarantine) + min(0, damaged)
+    draft: Draft, sku: str, location: str, before: Position | None, has: Held, terms: NodeTerms, clock: int
+) -> Position:
+    """Write a position and its node's answer; return it."""
+    sellable, returned, quarantine, damaged = has.buckets
+    soft, firm, allocated = has.claims
+    owed = min(0, returned) + min(0, quarantine) + min(0, damaged)
+    raw = sellable + owed - soft - firm - allocated - terms.safety_stock
     atp = max(0, raw) if terms.eligible else 0
     state = status(atp, terms.low_at)
     if before is None:
@@ -38,24 +57,25 @@ def settle_position(
         previous = before.atp
         changed = atp != previous or raw != atp_raw(before) or state != status(previous, before.low_at)
         version = before.version + changed
-    draft.put(
-        position_key(sku, location),
-        Position(
-            sellable=sellable,
-            returned=returned,
-            quarantine=quarantine,
-            damaged=damaged,
-            in_transit_in=in_transit_in,
-            safety_stock=terms.safety_stock,
-            eligible=terms.eligible,
-            low_at=terms.low_at,
-            counts=counts,
-            touches=touches,
-            atp=atp,
-            version=version,
-            as_of=moved_at,
-        ),
+    after = Position(
+        sellable=sellable,
+        returned=returned,
+        quarantine=quarantine,
+        damaged=damaged,
+        in_transit_in=has.in_transit_in,
+        safety_stock=terms.safety_stock,
+        eligible=terms.eligible,
+        low_at=terms.low_at,
+        counts=has.counts,
+        touches=has.touches,
+        atp=atp,
+        version=version,
+        as_of=has.moved_at,
+        reserved_soft=soft,
+        reserved_firm=firm,
+        allocated=allocated,
     )
+    draft.put(position_key(sku, location), after)
     if changed:
         draft.effects.append(
             AvailabilityChanged(
@@ -72,13 +92,36 @@ def settle_position(
                 as_of=clock,
                 computed_at=draft.tick,
                 cause=draft.cause,
+                node=NodeFigures(
+                    sellable=sellable,
+                    owed=-owed,
+                    claims=soft + firm + allocated,
+                    safety_stock=terms.safety_stock,
+                    eligible=terms.eligible,
+                ),
             )
         )
-    return atp - (previous or 0)
+    return after
+
+
+@immutable
+class Drawn:
+    """What a channel may draw on, and when that changes."""
+
+    pool: int
+    ring: int = 0
+    horizon: tuple[tuple[int, int], ...] = ()
+    """(day, units) where the dated figure changes, today first."""
 
 
 def settle_channel(
-    draft: Draft, sku: str, before: ChannelState, terms: ChannelTerms | None, pool: int, clock: int
+    draft: Draft,
+    sku: str,
+    before: ChannelState,
+    terms: ChannelTerms | None,
+    drawn: Drawn,
+    clock: int,
+    orders_seen: int,
 ) -> ChannelState:
     """Answer for a channel whose pool or terms may have changed; return its state with the new answer.
 
@@ -86,11 +129,28 @@ def settle_channel(
     """
     channel, version, previous = before.channel, before.version, before.atp
     named = terms or DEFAULT_TERMS
-    raw = channel_raw(pool, named)
+    raw = channel_raw(drawn.pool, named, drawn.ring)
     atp = capped(raw, named)
     state = status(atp, named.low_at)
-    if version and atp == previous and state == status(previous, terms_of(before).low_at):
-        return ChannelState(channel=channel, terms=terms, pool=pool, atp=atp, version=version)
+    same = (
+        version > 0
+        and atp == previous
+        and drawn.horizon == before.horizon
+        and state == status(previous, terms_of(before).low_at)
+    )
+    after = ChannelState(
+        channel=channel,
+        terms=terms,
+        pool=drawn.pool,
+        atp=atp,
+        version=version if same else version + 1,
+        ring=drawn.ring,
+        orders_seen=orders_seen,
+        horizon=drawn.horizon,
+    )
+    if same:
+        return after
+    dates = tuple(DatedQuantity(date=day_text(day), quantity=max(0, units)) for day, units in drawn.horizon)
     draft.effects.append(
         AvailabilityChanged(
             key=f"{channel}|{sku}",
@@ -106,6 +166,12 @@ def settle_channel(
             as_of=clock,
             computed_at=draft.tick,
             cause=draft.cause,
+            figures=ChannelFigures(
+                ring=drawn.ring, pool=drawn.pool, share_percent=named.share_percent, buffer=named.buffer, cap=named.cap
+            ),
+            next_available=None if atp else next((one for one in dates if one.quantity > 0), None),
+            horizon=dates,
+            orders_seen_through=orders_seen or None,
         )
     )
-    return ChannelState(channel=channel, terms=terms, pool=pool, atp=atp, version=version + 1)
+    return after

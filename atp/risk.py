@@ -1,6 +1,6 @@
 """Oversell risk: what may be promised beyond what is there, while there is time to act.
 
-Negative stock is judged at every event; rates are judged at ticks. A risk stays open until it has been calm for
+Rates are judged at ticks, all else at every event. A risk stays open until it has been calm for
 minutes, so that a figure which swings around a threshold opens one risk, not many.
 Source: docs/domain.md section 7.
 """
@@ -17,6 +17,12 @@ from atp.events import HOUR, MINUTE, immutable
 
 NEGATIVE_STOCK = "negative_stock"
 IMMINENT = "imminent"
+OVERSOLD = "oversold"
+RING_SHORT = "ring_short"
+PROJECTED = "projected"
+JUDGED_AT_EVENTS = (NEGATIVE_STOCK, OVERSOLD, RING_SHORT, PROJECTED)
+PROJECTED_DAYS = 2
+"""A dated figure below 0 within this many days is a risk."""
 Severity = Literal["", "MEDIUM", "HIGH"]
 
 NEGATIVE_CALM = 2 * MINUTE
@@ -31,29 +37,49 @@ SLOW_HOURS = 24
 ACTIONS = {
     NEGATIVE_STOCK: "count this location; until then its channels are shown nothing from it",
     IMMINENT: "replenish, transfer, or raise the buffer of this channel",
+    OVERSOLD: "find stock for these orders by transfer or purchase, or tell the customers now; accept no more",
+    RING_SHORT: "move stock to this channel's locations, or return part of its ring-fence",
+    PROJECTED: "bring supply forward, or move demand to a later day",
 }
 
 
 def negative_stock(draft: Draft, sku: str, location: str, quantity: int, clock: int) -> bool:
-    """Open, restate or calm the risk of a location; say whether it waits for its calm to pass.
+    """Judge the risk of a location; say whether it waits for its calm to pass.
 
     `quantity` is the lower of on hand and sellable.
     """
-    key = risk_key(sku, NEGATIVE_STOCK, location)
+    return judge(draft, sku, NEGATIVE_STOCK, location, "HIGH", quantity, clock, bad=quantity < 0)
+
+
+def judge(
+    draft: Draft,
+    sku: str,
+    kind: str,
+    scope: str,
+    severity: str,
+    quantity: int,
+    clock: int,
+    *,
+    bad: bool,
+    evidence: dict[str, str] | None = None,
+) -> bool:
+    """Open, restate or calm a risk that is judged at every event; say whether it waits for its calm to pass."""
+    key = risk_key(sku, kind, scope)
     known = draft.get(key)
     now = max(clock, draft.tick or 0)
-    if quantity >= 0:
+    told = evidence or {}
+    if not bad:
         if not isinstance(known, Risk):
             return False
         if known.calm_since is None:
             draft.put(key, _risk(known, calm_since=now, quantity=quantity))
         return True
     if not isinstance(known, Risk):
-        _open(draft, sku, NEGATIVE_STOCK, location, "HIGH", quantity, now, {})
+        _open(draft, sku, kind, scope, severity, quantity, now, told)
     elif known.quantity != quantity or known.calm_since is not None:
         draft.put(key, _risk(known, calm_since=None, quantity=quantity))
         if known.quantity != quantity:
-            _tell(draft, sku, NEGATIVE_STOCK, location, known, "restated", known.severity, quantity, now, {})
+            _tell(draft, sku, kind, scope, known, "restated", known.severity, quantity, now, told)
     return False
 
 
@@ -100,11 +126,16 @@ def fastest(summary: Summary) -> float:
     )
 
 
+def cover(state: ChannelState) -> int:
+    """Units that a channel can draw on before it sells what is not there."""
+    return state.ring + state.pool
+
+
 def may_run_short(rate: float, state: ChannelState) -> bool:
     """Say whether a risk could open at `rate` units a minute; never wrongly no."""
     # A Poisson tail of 5 % above `cover` needs a mean of at least a sixth of it.
     lag_minutes = state.terms.lag_s / 60 if state.terms is not None else 0
-    return state.atp > 0 and rate * max(MEDIUM_MINUTES, lag_minutes * 6) >= state.pool
+    return state.atp > 0 and rate * max(MEDIUM_MINUTES, lag_minutes * 6) >= cover(state)
 
 
 @immutable
@@ -132,8 +163,8 @@ def pressure(rate: float, state: ChannelState) -> Pressure:
     """Judge a channel whose goods leave at `rate` units a minute."""
     lag = terms_of(state).lag_s / 60
     return Pressure(
-        minutes_left=state.pool / rate if rate else math.inf,
-        oversold=poisson_above(rate * lag, state.pool),
+        minutes_left=cover(state) / rate if rate else math.inf,
+        oversold=poisson_above(rate * lag, cover(state)),
         lag_minutes=lag,
     )
 
@@ -168,11 +199,11 @@ def imminent(draft: Draft, sku: str, state: ChannelState, rate: float, tick: int
     if not isinstance(known, Risk):
         if not severity:
             return False
-        _open(draft, sku, IMMINENT, state.channel, severity, state.pool, tick, evidence)
+        _open(draft, sku, IMMINENT, state.channel, severity, cover(state), tick, evidence)
         return True
     if severity == "HIGH" and known.severity == "MEDIUM":
-        draft.put(key, _risk(known, severity="HIGH", calm_since=None, quantity=state.pool))
-        _tell(draft, sku, IMMINENT, state.channel, known, "escalated", "HIGH", state.pool, tick, evidence)
+        draft.put(key, _risk(known, severity="HIGH", calm_since=None, quantity=cover(state)))
+        _tell(draft, sku, IMMINENT, state.channel, known, "escalated", "HIGH", cover(state), tick, evidence)
         return True
     if state.atp > 0 and not now.calm_for(known.severity):
         if known.calm_since is not None:
@@ -184,11 +215,11 @@ def imminent(draft: Draft, sku: str, state: ChannelState, rate: float, tick: int
     if tick - known.calm_since < (HIGH_CALM if known.severity == "HIGH" else MEDIUM_CALM):
         return True
     if known.severity == "HIGH" and severity == "MEDIUM":
-        draft.put(key, _risk(known, severity="MEDIUM", calm_since=None, quantity=state.pool))
-        _tell(draft, sku, IMMINENT, state.channel, known, "deescalated", "MEDIUM", state.pool, tick, evidence)
+        draft.put(key, _risk(known, severity="MEDIUM", calm_since=None, quantity=cover(state)))
+        _tell(draft, sku, IMMINENT, state.channel, known, "deescalated", "MEDIUM", cover(state), tick, evidence)
         return True
     draft.put(key, None)
-    _tell(draft, sku, IMMINENT, state.channel, known, "closed", known.severity, state.pool, tick, evidence)
+    _tell(draft, sku, IMMINENT, state.channel, known, "closed", known.severity, cover(state), tick, evidence)
     return False
 
 

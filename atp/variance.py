@@ -97,6 +97,7 @@ def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock:
         last_time=after.last_time,
         variance=now,
         restatement=restatement,
+        eta=after.eta,
     )
 
 

@@ -45,6 +45,7 @@ ROWS = {
     "w|": book.Advice,
     "q|": book.Timer,
     "o|": book.Bills,
+    "z|": book.Timer,
     "u|": book.Part,
     "j|": book.Heard,
     "y|": book.KitState,

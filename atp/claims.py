@@ -1,0 +1,253 @@
+"""Claims: what is promised of a SKU, line by line of its orders.
+
+A line is a tally of what the versions in force of its events say. Nothing is stored that can be derived: what is open,
+where it is placed, whether it is firm or has expired. So the order in which reserve, cancel, ship and expire are told
+does not matter. Source: docs/domain.md section "Claims".
+
+| word of a tally                                 | units                                    |
+|-------------------------------------------------|------------------------------------------|
+| `take|location|state|expires|need|channel|time` | taken (`expires` in seconds, may be empty) |
+| `release`                                       | given back                               |
+| `cancel`, `confirm`                             | how often                                |
+| `alloc|location`                                | given to a location, less what was moved away |
+| `failed|location`                               | not found there                          |
+| `picked|location|time`                          | picked                                   |
+| `out|location|channel|time`                     | handed over                              |
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+from atp import events as e
+from atp.book import Claim, Mark, claim_key, line_of, supply_key, transfer_key
+from atp.events import DAY, SECOND, Fact, Ref, immutable
+
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+Tally = Mapping[str, int]
+
+
+@immutable
+class Placed:
+    """Open units of a line at a location."""
+
+    location: str
+    units: int
+    how: str
+    """reserved_soft, reserved_firm or allocated."""
+
+
+@immutable
+class Standing:
+    """All figures of a line that follow from its tally."""
+
+    requested: int
+    released: int
+    consumed: int
+    open: int
+    taken: int
+    """Units that the line drew, handed over or still held."""
+    firm: bool
+    cancelled: bool
+    expired: bool
+    expires: int | None
+    """Second from which it counts as expired while it is soft; None where it never does."""
+    need: int | None
+    """The day that it is due, since 1970."""
+    due: bool
+    """Its open units count now; else on their day."""
+    channel: str
+    began: int
+    """Event time of its first take, or of its first hand-over where nothing was taken."""
+    placed: tuple[Placed, ...]
+    pending: int
+    """Open units without a location."""
+
+
+NOTHING = Standing(
+    requested=0, released=0, consumed=0, open=0, taken=0, firm=False, cancelled=False, expired=False, expires=None,
+    need=None, due=True, channel="", began=0, placed=(), pending=0,
+)  # fmt: skip
+
+
+def day_number(day: str) -> int:
+    """The day since 1970 of YYYY-MM-DD."""
+    return date.fromisoformat(day).toordinal() - EPOCH_ORDINAL
+
+
+def day_text(day: int) -> str:
+    """YYYY-MM-DD of a day since 1970."""
+    return date.fromordinal(EPOCH_ORDINAL + day).isoformat()
+
+
+def today_of(tick: int | None) -> int | None:
+    """The day in UTC of the last tick, since 1970."""
+    return None if tick is None else tick // DAY
+
+
+def standing(claim: Claim | None, tick: int | None) -> Standing:
+    """Derive the figures of a line as of the last tick; before the first nothing expires and all is due."""
+    if claim is None:
+        return NOTHING
+    takes: list[tuple[list[str], int]] = []
+    at: dict[str, dict[str, int]] = {"take": {}, "alloc": {}, "failed": {}, "out": {}}
+    began = first_out = 0
+    channels: list[str] = []
+    out_channels: list[str] = []
+    for text, units in claim.tally.items():
+        word, *rest = text.split("|")
+        if word in at:
+            places = at[word]
+            places[rest[0]] = places.get(rest[0], 0) + units
+        if word == "take":
+            takes.append((rest, units))
+            channels.append(rest[4])
+            began = min(began or int(rest[5]), int(rest[5]))
+        elif word == "out":
+            out_channels.append(rest[1])
+            first_out = min(first_out or int(rest[2]), int(rest[2]))
+    requested = sum(units for _, units in takes)
+    released = claim.tally.get("release", 0)
+    consumed = sum(at["out"].values())
+    allocated = at["alloc"]
+    firm = (
+        claim.tally.get("confirm", 0) > 0
+        or any(units > 0 for units in allocated.values())
+        or any(rest[1] == "firm" for rest, _ in takes)
+    )
+    expires = max((int(rest[2]) for rest, _ in takes), default=None) if takes and all(r[2] for r, _ in takes) else None
+    cancelled = claim.tally.get("cancel", 0) > 0
+    expired = not firm and expires is not None and tick is not None and expires * SECOND <= tick
+    given_up = cancelled or expired
+    open_units = 0 if given_up else max(0, requested - released - consumed)
+    need = max((day_number(rest[3]) for rest, _ in takes if rest[3]), default=None)
+    today = today_of(tick)
+    placed, pending = _place(open_units, at, "reserved_firm" if firm else "reserved_soft")
+    return Standing(
+        requested=requested,
+        released=released,
+        consumed=consumed,
+        open=open_units,
+        taken=max(0 if given_up else requested - released, consumed),
+        firm=firm,
+        cancelled=cancelled,
+        expired=expired,
+        expires=None if firm or cancelled else expires,
+        need=need,
+        due=need is None or today is None or need <= today,
+        channel=max(channels or out_channels, default="") or "all",
+        began=began or first_out,
+        placed=placed,
+        pending=pending,
+    )
+
+
+def _place(open_units: int, at: Mapping[str, dict[str, int]], kept_as: str) -> tuple[tuple[Placed, ...], int]:
+    """Place open units where they were allocated, then where they were reserved; the rest waits for a place."""
+    rest = open_units
+    placed = []
+    allocated, failed, out = at["alloc"], at["failed"], at["out"]
+    for location in sorted(allocated):
+        room = max(0, allocated[location] - failed.get(location, 0) - out.get(location, 0))
+        if units := min(rest, room):
+            placed.append(Placed(location=location, units=units, how="allocated"))
+            rest -= units
+    for location in sorted(at["take"]):
+        if not location:
+            continue
+        had = allocated.get(location, 0)
+        missed = failed.get(location, 0)
+        beyond = max(0, out.get(location, 0) - max(0, had - missed))
+        room = max(0, at["take"][location] + min(0, had) - missed - beyond)
+        if units := min(rest, room):
+            placed.append(Placed(location=location, units=units, how=kept_as))
+            rest -= units
+    return tuple(placed), rest
+
+
+def picked_and_open(claim: Claim, location: str, time: int) -> int:
+    """Units of a line that were picked at a location and had not left it at `time`."""
+    units = 0
+    for text, quantity in claim.tally.items():
+        word, *rest = text.split("|")
+        if word == "picked" and rest[0] == location and int(rest[1]) <= time:
+            units += quantity
+        elif word == "out" and rest[0] == location and int(rest[2]) <= time:
+            units -= quantity
+    return max(0, units)
+
+
+def marks_of(event: Fact) -> tuple[Mark, ...]:
+    """What an event says of lines of claims and of supply; nothing for most events of goods."""
+    sku, units, here = event.sku, event.quantity, event.location
+    match event:
+        case e.ReservationPlaced() | e.ReservationDecided():
+            if isinstance(event, e.ReservationDecided) and event.decision == "rejected":
+                return ()
+            return (take_mark(event, event.state, event.expires_at),)
+        case e.ReservationConfirmed():
+            return (_mark(event, "confirm", 1),)
+        case e.ReservationReleased():
+            return (_mark(event, "release", units),)
+        case e.OrderCancelled():
+            return (_mark(event, "release", units) if units else _mark(event, "cancel", 1),)
+        case e.OrderAllocated():
+            moved = _mark(event, f"alloc|{event.from_location}", -units)
+            given = _mark(event, f"alloc|{here}", units)
+            return (given, moved) if event.from_location else (given,)
+        case e.PickConfirmed():
+            return (_mark(event, f"picked|{here}|{event.event_time}", units),)
+        case e.PickFailed():
+            return (_mark(event, f"failed|{here}", units),)
+        case e.ShipmentConfirmed() | e.PickupConfirmed() | e.SaleRecorded():
+            if event.order is None:
+                return ()
+            return (_mark(event, f"out|{here}|{event.channel}|{event.event_time}", units),)
+        case e.TransferApproved():
+            return (_of_transfer(event, f"take|{here}|firm|||{event.channel}|{event.event_time}", units),)
+        case e.TransferRejected():
+            return (_of_transfer(event, "cancel", 1),)
+        case e.TransferShipped():
+            out = _of_transfer(event, f"out|{here}|{event.channel}|{event.event_time}", units)
+            if event.eta is None:
+                return (out,)
+            ref = event.transfer or Ref(event.document.id, event.document.line)
+            return (out, Mark(line=transfer_key(sku, line_of(*ref)), word=event.eta, units=1))
+        case e.GoodsReceived():
+            if event.purchase_order is None:
+                return ()
+            line = supply_key(sku, line_of(*event.purchase_order))
+            came = Mark(line=line, word=here, units=units)
+            return (came, Mark(line=line, word="|final", units=1)) if event.final else (came,)
+        case _:
+            return ()
+
+
+def take_mark(
+    event: e.ReservationPlaced | e.ReservationDecided | e.ReservationRequested,
+    state: str,
+    expires_at: int | None,
+    units: int | None = None,
+) -> Mark:
+    """What a reservation takes: `units`, or all that it names."""
+    expires = "" if expires_at is None else str(-(-expires_at // SECOND))
+    word = f"take|{event.location}|{state}|{expires}|{event.need_date or ''}|{event.channel}|{event.event_time}"
+    return _mark(event, word, event.quantity if units is None else units)
+
+
+def claim_line(event: e.Envelope) -> tuple[str, int]:
+    """The order and line that an event of demand is about."""
+    if event.order is not None:
+        return event.order.id, event.order.line
+    if isinstance(event, e.ReservationRequested | e.ReservationDecided):
+        return f"request:{event.request_id}", 1
+    return f"reservation:{event.document.id}", event.document.line
+
+
+def _mark(event: e.Envelope, word: str, units: int) -> Mark:
+    return Mark(line=claim_key(event.sku, line_of(*claim_line(event))), word=word, units=units)
+
+
+def _of_transfer(event: e.TransferApproved | e.TransferRejected | e.TransferShipped, word: str, units: int) -> Mark:
+    ref = event.transfer or Ref(event.document.id, event.document.line)
+    return Mark(line=claim_key(event.sku, line_of(f"transfer:{ref.id}", ref.line)), word=word, units=units)

@@ -1,0 +1,308 @@
+"""Requests, supply and ring-fences: what is promised and what will come, as it is asked for and told.
+
+A request is decided once, here, by the one writer of its SKU: two channels are never granted the same unit. What supply
+and grants say moves no clock and is never late; the last revision stands, in whichever order they come.
+Source: docs/domain.md sections "Claims", "Dated supply and demand" and "Ring-fences".
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from atp.admission import digest
+from atp.answering import SkuPolicies, limit, look_later, reassess, settle, survey, with_channels
+from atp.book import (
+    ALL_CHANNEL,
+    Claim,
+    Decision,
+    Evidence,
+    Mark,
+    Network,
+    Position,
+    Ring,
+    Rows,
+    Statement,
+    Summary,
+    Supply,
+    business_key,
+    claim_key,
+    decision_key,
+    line_of,
+    network_key,
+    position_key,
+    ring_key,
+    summary_key,
+    supply_key,
+)
+from atp.claims import claim_line, standing, take_mark
+from atp.draft import Draft
+from atp.effects import Cause, RequestDecided
+from atp.events import (
+    DAY,
+    SECOND,
+    AllocationGranted,
+    AllocationReturned,
+    AsnShipped,
+    Grant,
+    PurchaseOrderCancelled,
+    PurchaseOrderChanged,
+    PurchaseOrderPlaced,
+    Ref,
+    ReservationConfirmed,
+    ReservationRequested,
+    SupplierConfirmed,
+)
+from atp.events import Supply as SupplyEvent
+from atp.ledger import Ledger
+from atp.outcome import NOTHING_YET, Frame, Outcome, late, oldest_of, refuse, text_of
+
+STATES = {"cart": "soft", "payment": "firm", "release": "firm"}
+"""What a channel's requests become, by the moment at which it reserves."""
+
+
+# Requests -------------------------------------------------------------------------------------------------
+
+
+def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | None) -> Outcome:
+    """Answer a request: accept it whole, in part if that was asked for, or reject it with the figure seen."""
+    sku = event.sku
+    row = rows.get(summary_key(sku))
+    summary = row if isinstance(row, Summary) else NOTHING_YET
+    oldest = oldest_of(summary.clock, tick, frame)
+    if tick is not None and event.event_time > tick + DAY:
+        return refuse("future", f"dated {text_of(event.event_time)}, over a day after the last tick {text_of(tick)}")
+    known = rows.get(decision_key(sku, event.request_id))
+    mine = digest(event)
+    if isinstance(known, Decision) and known.event_time >= oldest:
+        if known.digest == mine:
+            return Outcome(verdict="duplicate", changes={}, effects=(known.answer,))
+        detail = f"request {event.request_id} was answered with other fields; that answer stands: use another id"
+        return refuse("conflict", detail)
+    if event.event_time < oldest:
+        return late(event, event.event_time, oldest, summary, tick)
+
+    key = business_key("", event.document._replace(type="request", id=event.request_id, line=1), "Request", sku)
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    now = max(summary.clock, event.event_time)
+    policies = SkuPolicies(draft, sku, summary, now)
+    ledger = Ledger(draft, sku, now, oldest, policies)
+    channel = event.channel or ALL_CHANNEL
+    logged = frame.decided.get(event.request_id)
+    seen = logged.atp if logged else _limit(draft, summary, channel, event.location, policies)
+    wanted = event.quantity
+    in_part = max(0, seen) if event.partial else 0
+    units = logged.quantity if logged else wanted if wanted <= seen else in_part
+    state, expires_at = _terms(event, channel, policies)
+    if units:
+        mark = take_mark(replace(event, channel=channel), state, expires_at, units)
+        ledger.replace(key, None, _take(event, channel, mark), None, "", remembered=False)
+    summary = settle(draft, ledger, summary, now, channel, policies, event.event_time)
+    draft.put(summary_key(sku), summary)
+    order, line = claim_line(event)
+    answer = RequestDecided(
+        request_id=event.request_id,
+        sku=sku,
+        channel=channel,
+        location=event.location,
+        order=order,
+        order_line=line,
+        decision="accepted" if units == wanted else "partly" if units else "rejected",
+        requested=wanted,
+        quantity=units,
+        atp=seen,
+        reason="" if units == wanted else _why(event, seen),
+        state=state,
+        expires_at=expires_at,
+        decided_at=tick,
+        as_of=now,
+        epoch=frame.epoch,
+        event_key=key,
+    )
+    answer = logged or answer
+    draft.put(decision_key(sku, event.request_id), Decision(digest=mine, event_time=event.event_time, answer=answer))
+    draft.effects.append(answer)
+    return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
+
+
+def confirmed_late(
+    draft: Draft, summary: Summary, event: ReservationConfirmed, key: str, frame: Frame, policies: SkuPolicies
+) -> bool:
+    """Say whether a confirmation counts: one of a line that has expired by then is decided like a request."""
+    order, line = claim_line(event)
+    row = draft.get(claim_key(event.sku, line_of(order, line)))
+    claim = row if isinstance(row, Claim) else None
+    one = standing(claim, draft.tick)
+    if not one.expired or one.expires is None or event.event_time < one.expires * SECOND:
+        return True
+    wanted = max(0, one.requested - one.released - one.consumed)
+    places = {text.split("|")[1] for text in claim.tally if text.startswith("take|")} if claim else set()
+    location = places.pop() if len(places) == 1 else ""
+    logged = frame.decided.get(key)
+    seen = logged.atp if logged else _limit(draft, summary, one.channel, location, policies)
+    units = logged.quantity if logged else wanted if wanted <= seen else 0
+    draft.effects.append(
+        logged
+        or RequestDecided(
+            request_id=key,
+            sku=event.sku,
+            channel=one.channel,
+            location=location,
+            order=order,
+            order_line=line,
+            decision="accepted" if units == wanted else "rejected",
+            requested=wanted,
+            quantity=units,
+            atp=seen,
+            reason="" if units == wanted else f"expired, and only {seen} can be promised now",
+            state="firm",
+            expires_at=None,
+            decided_at=draft.tick,
+            as_of=summary.clock,
+            epoch=frame.epoch,
+            event_key=key,
+        )
+    )
+    return units == wanted
+
+
+def _limit(draft: Draft, summary: Summary, channel: str, location: str, policies: SkuPolicies) -> int:
+    """Units that a request of the channel may take now."""
+    channels = with_channels(draft, policies.sku, summary, channel, policies, None)
+    row = draft.get(network_key(policies.sku)) if summary.promised else None
+    if isinstance(row, Network) and channels is summary.channels:
+        network = row
+    else:
+        network = survey(draft, policies.sku, channels, policies, row if isinstance(row, Network) else None)
+    here = draft.get(position_key(policies.sku, location)) if location else None
+    return limit(network, channels, channel, location, here if isinstance(here, Position) else None)
+
+
+def _terms(event: ReservationRequested, channel: str, policies: SkuPolicies) -> tuple[str, int | None]:
+    """How the units are held, and until when: as the request says, else as the channel's policy does."""
+    moment = policies.book.value("reserves_at", event.location, channel)
+    state = event.state or STATES.get(moment or "cart", "soft")
+    if state == "firm" or event.expires_at is not None:
+        return state, event.expires_at
+    hold = policies.book.value("hold_s", event.location, channel)
+    return state, None if hold is None else event.event_time + hold * SECOND
+
+
+def _take(event: ReservationRequested, channel: str, mark: Mark) -> Evidence:
+    return Evidence(
+        type=type(event).__name__,
+        rank="",
+        digest=b"",
+        event_time=event.event_time,
+        last_time=event.event_time,
+        source=event.source,
+        source_seq=event.source_seq,
+        location=event.location,
+        legs=(),
+        count_at="",
+        marks=(mark,),
+        channel=channel,
+    )
+
+
+def _why(event: ReservationRequested, seen: int) -> str:
+    where = f" at {event.location}" if event.location else ""
+    return f"{event.quantity} asked for, {max(0, seen)} can be promised{where}"
+
+
+# Supply ---------------------------------------------------------------------------------------------------
+
+
+def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Outcome:
+    """Note what a supplier or a buyer says of a purchase order line."""
+    sku = event.sku
+    ref = event.purchase_order or Ref(event.document.id, event.document.line)
+    key = business_key(event.source, event.document, type(event).__name__, sku)
+    where = supply_key(sku, line_of(*ref))
+    row = rows.get(where)
+    known = row if isinstance(row, Supply) else Supply(said=(), received={}, last_time=0)
+    match event:
+        case PurchaseOrderPlaced() | PurchaseOrderChanged() | SupplierConfirmed():
+            eta, final = event.eta, False
+        case AsnShipped():
+            eta, final = event.eta, event.final
+        case PurchaseOrderCancelled():
+            eta, final = None, False
+    statement = Statement(
+        key=key,
+        type=type(event).__name__,
+        rev=event.rev,
+        digest=digest(event),
+        event_time=event.event_time,
+        quantity=event.quantity,
+        location=event.location,
+        eta=eta,
+        final=final,
+    )
+    said = _said(known.said, statement)
+    if isinstance(said, Outcome):
+        return said
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    draft.put(where, Supply(said=said, received=known.received, last_time=max(known.last_time, event.event_time)))
+    summary_row = rows.get(summary_key(sku))
+    summary = summary_row if isinstance(summary_row, Summary) else NOTHING_YET
+    policies = SkuPolicies(draft, sku, summary, summary.clock)
+    ledger = Ledger(draft, sku, summary.clock, oldest_of(summary.clock, tick, frame), policies)
+    ledger.demand.supply = True
+    settled = settle(draft, ledger, summary, summary.clock, event.channel, policies)
+    draft.put(summary_key(sku), settled)
+    return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
+
+
+def _said(said: Sequence[Statement], statement: Statement) -> tuple[Statement, ...] | Outcome:
+    """Put a statement among the others, unless it is there already or a later revision of it is."""
+    for one in said:
+        if one.key != statement.key:
+            continue
+        if one.rev > statement.rev:
+            return Outcome(verdict="superseded", changes={}, effects=())
+        if one.rev == statement.rev:
+            if one.digest == statement.digest:
+                return Outcome(verdict="duplicate", changes={}, effects=())
+            detail = f"{one.key} is known in revision {one.rev} with other fields; the first stands"
+            return refuse("conflict", detail)
+    kept = [one for one in said if one.key != statement.key]
+    return tuple(sorted([*kept, statement], key=lambda one: one.key))
+
+
+# Ring-fences ----------------------------------------------------------------------------------------------
+
+
+def grant(rows: Rows, event: Grant, frame: Frame, tick: int | None) -> Outcome:
+    """Note what a channel's ring-fence is given, or gives back."""
+    sku, channel = event.sku, event.channel or ALL_CHANNEL
+    key = business_key(event.source, event.document, type(event).__name__, sku)
+    row = rows.get(ring_key(sku, channel))
+    statement = Statement(
+        key=key,
+        type=type(event).__name__,
+        rev=event.rev,
+        digest=digest(event),
+        event_time=event.event_time,
+        quantity=event.quantity,
+        priority=_priority(event),
+    )
+    said = _said(row.said if isinstance(row, Ring) else (), statement)
+    if isinstance(said, Outcome):
+        return said
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    draft.put(ring_key(sku, channel), Ring(said=said))
+    summary_row = rows.get(summary_key(sku))
+    summary = summary_row if isinstance(summary_row, Summary) else NOTHING_YET
+    now = tick if tick is not None else summary.clock
+    if tick is not None and event.event_time > tick:
+        summary = look_later(draft, sku, summary, event.event_time)
+    settled = reassess(draft, sku, replace(summary, promised=True), now, naming=channel)
+    draft.put(summary_key(sku), settled)
+    return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
+
+
+def _priority(event: Grant) -> int:
+    match event:
+        case AllocationGranted():
+            return event.priority
+        case AllocationReturned():
+            return 0
