@@ -512,6 +512,8 @@ class Case:
     """When it opens, while it waits; then when it escalates; 0 where it does not."""
     location: str
     evidence: dict[str, str]
+    taken_at: int = 0
+    """Time of the acknowledgement in force; 0 before the first."""
 
 
 @immutable

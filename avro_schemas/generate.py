@@ -27,7 +27,7 @@ ROOMS: dict[str, tuple[type, ...]] = {
 TIMES = {
     "event_time", "recorded_time", "as_of", "expires_at", "through_time", "opened_at", "at", "computed_at",
     "timestamp", "tick", "effective", "clock", "calm_since", "last_time", "swept", "decided_at",
-    "orders_seen_through", "deadline", "proposed_at", "since", "due", "verified_at",
+    "orders_seen_through", "deadline", "proposed_at", "since", "due", "taken_at", "verified_at",
     "behind_since", "acked_at", "marked_at",
 }  # fmt: skip
 """Integer fields that are microseconds since 1970-01-01 UTC."""

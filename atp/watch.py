@@ -1,0 +1,238 @@
+"""Which rows and events are the cause of an exception, and which take it away.
+
+`watch` compares the rows that an event changed with what they were: a case follows from what stands in a row, so
+it opens and closes whatever the order in which facts come. It looks at changed rows only, and at most of them only
+once: a sale of a SKU in order costs nothing more. `refused` tells what the fold would not take.
+Source: docs/domain.md, section "Exceptions".
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from atp import events as e
+from atp.book import Case, Claim, Position, Risk, Row, Statement, Supply, Transfer, case_key
+from atp.claims import day_number, standing
+from atp.draft import Draft
+from atp.events import DAY, Event
+from atp.exceptions import close_exception, open_exception
+from atp.outlook import line
+from atp.risk import NEGATIVE_STOCK, OVERSOLD, PROJECTED
+
+NO_DAY_NAMED = 6 * DAY
+"""How long a transfer without an eta may be on its way, before its grace begins."""
+LINES_TOLD = 10
+"""Order lines that are named as at risk, at most."""
+WATCHED = frozenset("ptcbr")
+"""First letters of the keys of rows that may be the cause of a case."""
+
+Condition = tuple[str, str, str, int, dict[str, str]]
+"""Kind, scope, location, since when, and evidence of what stands."""
+
+
+def watch(draft: Draft, now: int) -> None:
+    """Open the cases whose causes stand in the rows that changed, and close those whose causes are gone.
+
+    `now` is the SKU's clock or the last tick, whichever is later. To be asked before old rows are forgotten.
+    """
+    changed = [key for key in draft.changes if key[0] in WATCHED]
+    for key in changed:
+        before, after = draft.rows.get(key), draft.changes[key]
+        if key[0] == "p" and not _owes(before) and not _owes(after):
+            continue
+        sku, rest = key.split("|", 2)[1:]
+        stood = _conditions(rest, before, draft.tick)
+        stands = _conditions(rest, after, draft.tick)
+        for kind, scope in stood.keys() - stands.keys():
+            close_exception(draft, sku, kind, scope, now)
+        for (kind, scope), (location, since, evidence) in stands.items():
+            if stood.get((kind, scope)) == (location, since, evidence):
+                continue
+            if not since:
+                known = draft.get(case_key(sku, kind, scope))
+                since = known.since if isinstance(known, Case) else now  # noqa: PLW2901 - it stands since before
+            if kind == "orders_at_risk" and (kind, scope) not in stood:
+                evidence = {**evidence, **lines_at_risk(draft, sku)}  # noqa: PLW2901
+            open_exception(draft, sku, kind, scope, evidence, since, location=location)
+
+
+def refused(draft: Draft, verdict: str, event: Event, key: str, since: int) -> None:
+    """Tell of an event that was refused as a conflict or as late, under its business key `key`.
+
+    `since` is the later of the two event times of a conflict, or the time up to which the SKU has heard.
+    """
+    told = {"event": key, "type": type(event).__name__, "source": event.source, "document": event.document.id}
+    if verdict == "conflict":
+        open_exception(draft, event.sku, "payload_conflict", key, told, since, location=event.location)
+    elif verdict == "late":
+        # One case per place, however many events come late: a file sent again must not flood the queue.
+        known = draft.get(case_key(event.sku, "late_event", event.location))
+        events = int(known.evidence.get("events", "0")) if isinstance(known, Case) else 0
+        told["events"] = str(events + 1)
+        open_exception(draft, event.sku, "late_event", event.location, told, since, location=event.location)
+
+
+def taken_in(draft: Draft, event: Event, key: str, replaced: str, now: int) -> None:
+    """See what an event that was folded settles or opens by itself, under its business key `key`.
+
+    `replaced` is the key whose version in force it replaced; empty where it is the first.
+    """
+    sku = event.sku
+    if replaced:
+        close_exception(draft, sku, "payload_conflict", replaced, now, evidence={"settled_by": key})
+    what: Event | None = event.replacement if isinstance(event, e.Correction) else event
+    if isinstance(what, e.GoodsReceived):
+        scope = replaced or key
+        if what.purchase_order is None and what.quantity:
+            told = {"units": str(what.quantity), "document": what.document.id}
+            open_exception(draft, sku, "blind_receipt", scope, told, what.event_time, location=what.location)
+        elif replaced:
+            close_exception(draft, sku, "blind_receipt", scope, now, evidence={"settled_by": key})
+    elif isinstance(what, e.CountRecorded):
+        # A count says what is there, whatever came too late to be booked.
+        close_exception(draft, sku, "late_event", what.location, now, evidence={"counted_by": key})
+    elif isinstance(what, e.StockAdjusted) and what.document.type == "late":
+        _adjusted(draft, sku, what.location, key, now)
+
+
+TELLING = (e.GoodsReceived, e.CountRecorded, e.StockAdjusted)
+"""Events that `taken_in` may have something to say about, even where they replace nothing."""
+
+
+def _adjusted(draft: Draft, sku: str, location: str, key: str, now: int) -> None:
+    known = draft.get(case_key(sku, "late_event", location))
+    if not isinstance(known, Case):
+        return
+    left = int(known.evidence.get("events", "1")) - 1
+    if left <= 0:
+        close_exception(draft, sku, "late_event", location, now, evidence={"adjusted_by": key})
+    else:
+        draft.put(
+            case_key(sku, "late_event", location), replace(known, evidence={**known.evidence, "events": str(left)})
+        )
+
+
+# What stands in a row -------------------------------------------------------------------------------------
+
+
+def _owes(row: Row | None) -> bool:
+    return isinstance(row, Position) and (row.returned < 0 or row.quarantine < 0 or row.damaged < 0)
+
+
+def _conditions(rest: str, row: Row | None, tick: int | None) -> dict[tuple[str, str], tuple[str, int, dict[str, str]]]:
+    """Return what stands: (location, since, evidence) by kind and scope; since 0 means now."""
+    match row:
+        case Position():
+            found: Iterable[Condition] = _of_position(rest, row)
+        case Transfer():
+            found = _of_transfer(rest, row)
+        case Claim():
+            found = _of_claim(rest, row, tick)
+        case Supply():
+            found = _of_supply(rest, row)
+        case Risk():
+            found = _of_risk(rest, row)
+        case _:
+            found = ()
+    return {(kind, scope): (location, since, evidence) for kind, scope, location, since, evidence in found}
+
+
+def _of_position(location: str, row: Position) -> Iterable[Condition]:
+    owed = {b: -getattr(row, b) for b in ("returned", "quarantine", "damaged") if getattr(row, b) < 0}
+    if owed:
+        yield "debt", location, location, 0, {f"owed_by_{bucket}": str(units) for bucket, units in owed.items()}
+
+
+def _of_transfer(scope: str, row: Transfer) -> Iterable[Condition]:
+    figures = {"shipped": str(row.shipped), "received": str(row.received), "lost": str(row.lost)}
+    if row.open > 0:
+        if row.eta:
+            since, told = (day_number(row.eta) + 1) * DAY, {**figures, "open": str(row.open), "eta": row.eta}
+        else:
+            since, told = row.last_time + NO_DAY_NAMED, {**figures, "open": str(row.open)}
+        yield "overdue_transfer", scope, row.destination, since, told
+    elif row.open < 0:
+        yield "over_receipt", scope, row.destination, row.last_time, {**figures, "over": str(-row.open)}
+
+
+def _of_claim(scope: str, row: Claim, tick: int | None) -> Iterable[Condition]:
+    taken = out = back = failed = 0
+    first = first_back = 0
+    where = came_to = missed_at = ""
+    for text, units in row.tally.items():
+        word, _, rest = text.partition("|")
+        if word == "take":
+            taken += units
+        elif word == "out":
+            out += units
+            where, _, time = rest.partition("|")
+            time = time.rpartition("|")[2]
+            first = min(first or int(time), int(time))
+        elif word == "back":
+            back += units
+            came_to, _, time = rest.partition("|")
+            first_back = min(first_back or int(time), int(time))
+        elif word == "failed":
+            failed += units
+            missed_at = max(missed_at, rest)
+    if out > 0 and not taken and not scope.startswith("transfer:"):
+        yield "unmatched_shipment", scope, where, first, {"units": str(out)}
+    if back > 0 and out <= 0:
+        yield "unmatched_return", scope, came_to, first_back, {"units": str(back)}
+    if failed > 0 and (waits := standing(row, tick).pending):
+        yield "pick_failed", scope, missed_at, row.last_time, {"failed": str(failed), "waiting": str(waits)}
+
+
+def _of_supply(scope: str, row: Supply) -> Iterable[Condition]:
+    figures = line(row)
+    told = {
+        name: str(units)
+        for name, units in (
+            ("ordered", figures.ordered),
+            ("confirmed", figures.confirmed),
+            ("shipped", figures.shipped),
+            ("received", figures.received),
+        )
+        if units
+    }
+    where = figures.location
+    order = _latest(row.said, "PurchaseOrder")
+    confirmation = _latest(row.said, "SupplierConfirmed")
+    notices = [one for one in row.said if one.type == "AsnShipped"]
+    due = figures.shipped if notices else max(figures.ordered, figures.confirmed)
+    if figures.final and figures.received < due:
+        yield "short_receipt", scope, where, row.last_time, {**told, "short": str(due - figures.received)}
+    if order is not None and figures.received > figures.ordered:
+        yield "over_receipt", scope, where, row.last_time, {**told, "over": str(figures.received - figures.ordered)}
+    if any(one.final for one in notices):
+        asked, offered = max(figures.ordered, figures.confirmed), figures.shipped
+    else:
+        asked, offered = figures.ordered, figures.confirmed if confirmation else figures.ordered
+    if offered < asked:
+        yield "supplier_short", scope, where, row.last_time, {**told, "short": str(asked - offered)}
+    said = confirmation or order
+    if said is not None and said.eta and figures.open and said.quantity > max(figures.shipped, figures.received):
+        since = (day_number(said.eta) + 1) * DAY
+        yield "past_due_supply", scope, where, since, {**told, "eta": said.eta, "open": str(figures.open)}
+
+
+def _latest(said: Iterable[Statement], type_: str) -> Statement | None:
+    some = (one for one in said if one.type.startswith(type_))
+    return max(some, key=lambda one: (one.rev, one.event_time, one.key), default=None)
+
+
+def _of_risk(rest: str, row: Risk) -> Iterable[Condition]:
+    kind, _, scope = rest.partition("|")
+    # The figures are those of its opening: the risk itself is restated as they move.
+    if kind == NEGATIVE_STOCK:
+        yield "negative_stock", scope, scope, row.opened_at, {"risk": row.id}
+    elif kind in (OVERSOLD, PROJECTED):
+        yield "orders_at_risk", f"{kind}|{scope}" if scope else kind, "", row.opened_at, {"risk": row.id}
+
+
+def lines_at_risk(draft: Draft, sku: str) -> Mapping[str, str]:
+    """Name the order lines that wait for stock, the greatest first: what a planner calls about."""
+    waiting = []
+    for key, row in draft.scan(f"c|{sku}|"):
+        if isinstance(row, Claim) and (pending := standing(row, draft.tick).pending):
+            waiting.append((-pending, key.split("|", 2)[2]))
+    return {"lines": ", ".join(f"{name} ({-units})" for units, name in sorted(waiting)[:LINES_TOLD])} if waiting else {}
