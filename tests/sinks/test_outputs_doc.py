@@ -18,7 +18,14 @@ from topologies.topics import Topic
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "outputs.md").read_text()
 SECTIONS: dict[str, str] = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 CLASSES = {
-    "availability": (effects.AvailabilityChanged,),
+    "availability": (
+        effects.AvailabilityChanged,
+        effects.NodeFigures,
+        effects.ChannelFigures,
+        effects.KitFigures,
+        effects.DatedQuantity,
+    ),
+    "reservation-decisions": (effects.RequestDecided,),
     "oversell-risk": (effects.RiskChanged,),
     "variances": (effects.VarianceChanged,),
     "erp-lines": (effects.ErpLine, effects.ErpLeg),
