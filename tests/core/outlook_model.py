@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from atp.events import AllocationGranted, AllocationReturned, Envelope, TransferShipped
+from atp.events import AllocationGranted, AllocationReturned, Envelope, PolicyChanged, TransferShipped
 from tests.core.claims_model import LineAnswer, day_of
 from tests.core.log_model import Judged, key_of, number, parameter, text_of
-from tests.core.network_model import Promise, takeable, unserved
+from tests.core.network_model import Promise, flow, takeable, unserved
 from tests.core.stock_model import TransferAnswer, moves, transfer_of
 from tests.core.supply_model import Arrival, Part, Rules, SupplyAnswer, arrival
 
@@ -19,6 +19,8 @@ HORIZON = 180
 """Days after today."""
 SOON = 2
 """Days after today within which a projected shortage is a risk."""
+NOWHERE = "(elsewhere)"
+"""A place that no policy names."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,24 @@ class Network:
         due_later = {place for _, place, _, _ in self.dated if place}
         return {*self.nodes, *(one.location for one in self.arrivals if one.location), *due_later}
 
-    def serves(self, channel: str, location: str) -> bool:
-        """Say whether goods at the location may be promised through the channel."""
+    def allows(self, channel: str, location: str) -> bool:
+        """Say whether the channel sells from the location, while that is open."""
         chosen = parameter(self.j, "locations", sku=self.sku, location=None, channel=channel)
         if isinstance(chosen, tuple) and location not in chosen:
             return False
-        if parameter(self.j, "eligible", sku=self.sku, location=location, channel=channel) is False:
-            return False
-        return self.eligible(location)
+        return parameter(self.j, "eligible", sku=self.sku, location=location, channel=channel) is not False
+
+    def serves(self, channel: str, location: str) -> bool:
+        """Say whether goods at the location may be promised through the channel."""
+        return self.allows(channel, location) and self.eligible(location)
+
+    def meet(self, one: str, other: str) -> bool:
+        """Say whether two channels could sell from one place: one that is named somewhere, or any other."""
+        named = {NOWHERE}
+        for statement in self.j.statements.values():
+            if isinstance(statement, PolicyChanged):
+                named |= {statement.location, *(statement.policy.locations or ())} - {""}
+        return any(self.allows(one, place) and self.allows(other, place) for place in named)
 
     def eligible(self, location: str) -> bool:
         return parameter(self.j, "eligible", sku=self.sku, location=location, channel=None) is not False
@@ -135,11 +147,12 @@ class Network:
     def pending(self) -> list[Promise]:
         """Lines that wait for a node, those due later apart."""
         due = [line for line in self.lines.values() if line.pending and line.need_day is None]
-        return [Promise(line.pending, self.node_sets[line.channel]) for line in due]
+        return [Promise(line.pending, self.node_sets[line.channel] | {more_for(line.channel)}) for line in due]
 
     def uncovered(self) -> list[Promise]:
         """Stock lost under claims: any node may stand in for it."""
         anywhere = frozenset(place for place in self.places if self.eligible(place))
+        anywhere |= {more_for(channel) for channel in self.node_sets}
         return [Promise(node.uncovered, anywhere) for node in self.nodes.values() if node.uncovered]
 
     def owed(self) -> list[Promise]:
@@ -226,20 +239,27 @@ class Network:
             if one.location in mine:
                 supply[one.day] += one.units
         for day, place, of, units in self.dated:
-            if place in mine if place else mine & self.node_sets[of]:
+            if self.allows(channel, place) if place else self.meet(channel, of):
                 demand[day] += units
         return supply, demand
 
-    def opening(self, left: int) -> int:
-        """What the days start with where `left` units are left beside all promises: less what is owed beyond them."""
-        return left - (unserved(self.exposed, self.owed()) if left == 0 else 0)
+    def waiting(self, channel: str) -> int:
+        """Units owed that more stock where the channel sells could serve, and would serve first."""
+        owed = self.owed()
+        meeting = frozenset(more_for(other) for other in self.node_sets if self.meet(channel, other))
+        plenty = {place: sum(promise.units for promise in owed) for place in meeting}
+        return flow({**self.exposed, **plenty}, owed) - flow(self.exposed, owed)
+
+    def opening(self, channel: str, left: int) -> int:
+        """What the days start with where `left` units are left beside all promises: less than 0 where some wait."""
+        return left or -self.waiting(channel)
 
     def levels(self, channel: str, left: int) -> tuple[int, ...]:
         """A_d for today and the days after it: what every later day can spare."""
         if self.today is None:
             return ()
         supply, demand = self.flows(channel)
-        level, p = self.opening(left), []
+        level, p = self.opening(channel, left), []
         for day in range(self.today, self.today + HORIZON + 1):
             level += supply[day] - demand[day]
             p.append(level)
@@ -286,9 +306,16 @@ class Network:
             one = self.channel(name)
             if one.ring < one.ring_open:
                 found.add(("ring_short", name))
-            if not self.shortage and any(units < 0 for units in one.levels[: SOON + 1]):
+            # Where nothing comes and nothing is due later, what waits for stock waits today.
+            later = any(day <= (self.today or 0) + HORIZON for some in self.flows(name) for day in some)
+            if not self.shortage and later and any(units < 0 for units in one.levels[: SOON + 1]):
                 found.add(("projected", name))
         return found
+
+
+def more_for(channel: str) -> str:
+    """A place that nobody has heard of yet, and that would serve the channel."""
+    return f"(more for {channel})"
 
 
 def direct(facts: Sequence[Envelope], channel: str, since: int) -> int:

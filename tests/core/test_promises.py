@@ -1,0 +1,253 @@
+"""What is promised: the fold against the reference model, and what must hold for every list of events.
+
+Source: docs/domain.md sections 2, 6 and 14.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from atp.events import (
+    DAY,
+    Correction,
+    Document,
+    Event,
+    GoodsReceived,
+    OrderCancelled,
+    PolicyChanged,
+    PolicyFields,
+    Ref,
+    ReservationPlaced,
+    ReservationRequested,
+)
+from tests.core import strategies
+from tests.core.model import Answer, answer, limit
+from tests.core.network_model import Promise, flow
+from tests.core.rig import FRAME, Folded, differences
+from tests.core.strategies import EIGHT, tick
+
+many = settings(
+    max_examples=200,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+some = settings(many, max_examples=80)
+
+
+def promises(size: int = 14) -> st.SearchStrategy[list[Event]]:
+    return strategies.calm(size, promises=True)
+
+
+def more(kind: Any, quantity: int, **fields: Any) -> Any:
+    """One more event of SKU A, on a document of its own."""
+    usual = {"source": "more", "document": Document("more", "more", 1), "event_time": EIGHT + DAY // 2, "sku": "A"}
+    return kind(**{**usual, "quantity": quantity, **fields})
+
+
+# The fold is what the definitions say ---------------------------------------------------------------------
+
+
+@many
+@given(st.data())
+def test_promises_are_a_function_of_the_set_of_events(data: st.DataObject) -> None:
+    """I8: order and number mean nothing, logged decisions among the events."""
+    events = data.draw(promises())
+    last = strategies.end(events)
+    model = answer([*events, last], FRAME.window)
+    for log in (events, data.draw(strategies.shuffled(events)), list(reversed(events))):
+        assert differences(Folded([*log, last]), model) == []
+
+
+@many
+@given(strategies.wild(promises=True))
+def test_any_log_of_promises_folds_as_the_definitions_say(log: list[Event]) -> None:
+    """Requests, conflicts, late and future events, ticks in between: in the order given, verdicts included."""
+    log = [*log, strategies.end(log)]
+    folded = Folded(log)
+    model = answer(log, FRAME.window, folded.decisions())
+    assert folded.verdicts == model.verdicts
+    assert differences(folded, model) == []
+
+
+@some
+@given(promises(), st.data())
+def test_a_request_is_decided_by_what_the_definitions_leave(events: list[Event], data: st.DataObject) -> None:
+    log: list[Event] = [*events, strategies.end(events)]
+    folded = Folded(log)
+    for n in range(data.draw(st.integers(1, 4))):
+        asked = data.draw(strategies.requests(Document("request", f"R-{n}", 1)))
+        asked = replace(asked, event_time=log[-1].event_time)
+        left = limit(
+            log, FRAME.window, folded.decisions(), sku="A", channel=asked.channel or "all", location=asked.location
+        )
+        before = answer(log, FRAME.window, folded.decisions()).shortages
+        log.append(asked)
+        folded.send(asked)
+        told = folded.decided[asked.request_id]
+        expected = asked.quantity if asked.quantity <= left else left if asked.partial else 0
+        words = {asked.quantity: "accepted", 0: "rejected"}
+        assert (told.quantity, told.decision, told.atp) == (expected, words.get(expected, "partly"), left)
+        after: Answer = answer(log, FRAME.window, folded.decisions())
+        assert differences(folded, after) == []
+        assert after.shortages.get("A", 0) <= before.get("A", 0)
+
+
+# What must hold for every list ----------------------------------------------------------------------------
+
+
+@some
+@given(st.data())
+def test_more_supply_never_lowers_what_may_be_promised(data: st.DataObject) -> None:
+    events = data.draw(promises())
+    place = data.draw(st.sampled_from(strategies.PLACES))
+    receipt = more(GoodsReceived, data.draw(strategies.units), location=place)
+    last = strategies.end([*events, receipt])
+    before, after = Folded([*events, last]), Folded([*events, receipt, last])
+    assert {k: v for k, v in before.shown().items() if after.shown()[k] < v} == {}
+
+
+@some
+@given(st.data())
+def test_more_demand_never_raises_what_may_be_promised(data: st.DataObject) -> None:
+    events = data.draw(promises())
+    demand = more(
+        ReservationPlaced,
+        data.draw(strategies.units),
+        order=Ref("O-new", 1),
+        location=data.draw(st.sampled_from(("", *strategies.PLACES))),
+        channel=data.draw(st.sampled_from(strategies.CHANNELS)),
+        need_date=data.draw(st.none() | strategies.dates),
+    )
+    last = strategies.end([*events, demand])
+    before, after = Folded([*events, last]), Folded([*events, demand, last])
+    assert {k: v for k, v in before.shown().items() if after.shown()[k] > v} == {}
+
+
+@some
+@given(promises())
+def test_channels_are_equal(events: list[Event]) -> None:
+    """What is said of one channel would be said of another in its place; priorities of ring-fences are distinct."""
+    names = {"store": "web", "web": "store"}
+
+    def swapped(event: Event) -> Event:
+        other = replace(event, channel=names.get(event.channel, event.channel))
+        if isinstance(other, Correction) and other.replacement is not None:
+            new = replace(other.replacement, channel=names.get(other.replacement.channel, other.replacement.channel))
+            return replace(other, replacement=new)
+        return other
+
+    last = strategies.end(events)
+    channels = answer([*events, last], FRAME.window).channels
+    priorities = [channel.priority for channel in channels.values() if channel.priority is not None]
+    assume(len(set(priorities)) == len(priorities))
+    # A line that several channels speak of belongs to the one with the greatest name: that is no symmetry.
+    by_line: dict[object, set[str]] = {}
+    for event in events:
+        for each in (event, getattr(event, "replacement", None)):
+            if each is not None and each.order is not None:
+                by_line.setdefault(each.order, set()).add(each.channel)
+    assume(all(len(channels) == 1 for channels in by_line.values()))
+    straight, mirrored = Folded([*events, last]).shown(), Folded([*map(swapped, events), last]).shown()
+    assert {(names.get(channel, channel), place): v for (channel, place), v in straight.items()} == mirrored
+
+
+@some
+@given(promises(), st.data())
+def test_using_a_ring_changes_no_other_figure(events: list[Event], data: st.DataObject) -> None:
+    last = strategies.end(events)
+    before = answer([*events, last], FRAME.window)
+    rings = {channel: c.ring for (_, channel), c in before.channels.items() if c.ring}
+    assume(rings)
+    channel = data.draw(st.sampled_from(sorted(rings)))
+    units = data.draw(st.integers(1, rings[channel]))
+    folded = Folded([*events, last])
+    straight = folded.states()
+    folded.send(more(ReservationPlaced, units, channel=channel, order=Ref("O-new", 1), event_time=last.event_time))
+    used = folded.states()
+    assert used.pop(("A", channel)).ring == straight.pop(("A", channel)).ring - units
+    assert {k: (s.ring, s.pool, s.atp) for k, s in used.items()} == {
+        k: (s.ring, s.pool, s.atp) for k, s in straight.items()
+    }
+
+
+# Races ----------------------------------------------------------------------------------------------------
+
+
+def request(n: int, quantity: int = 1, channel: str = "web") -> ReservationRequested:
+    document = Document("request", f"R-{n}", 1)
+    asked: ReservationRequested = more(
+        ReservationRequested, quantity, document=document, request_id=f"R-{n}", channel=channel
+    )
+    return asked
+
+
+def stocked(**units: int) -> list[Event]:
+    return [
+        more(GoodsReceived, quantity, location=place, document=Document("grn", place, 1))
+        for place, quantity in units.items()
+        if quantity
+    ]
+
+
+@some
+@given(asked=st.integers(1, 30), units=st.integers(0, 12), copies=st.integers(1, 2))
+def test_a_race_for_the_last_units_has_as_many_winners_as_units(asked: int, units: int, copies: int) -> None:
+    folded = Folded([*stocked(S1=units // 2, S2=units - units // 2), tick(EIGHT + DAY // 2)])
+    for n in range(asked):
+        for _ in range(copies):
+            folded.send(request(n))
+    assert sum(told.quantity for told in folded.decided.values()) == min(asked, units)
+    assert len(folded.decided) == asked
+
+
+@some
+@given(st.data())
+def test_requests_over_channels_take_the_maximum_flow(data: st.DataObject) -> None:
+    """Units one by one, over channels with nodes of their own, in any order: no more could be accepted in another."""
+    stock = {place: data.draw(st.integers(0, 5)) for place in strategies.PLACES}
+    nodes = {channel: data.draw(st.sets(st.sampled_from(strategies.PLACES), min_size=1)) for channel in ("a", "b", "c")}
+    folded = Folded(
+        [
+            *(
+                more(
+                    PolicyChanged,
+                    0,
+                    channel=channel,
+                    document=Document("policy", channel, 1),
+                    policy=PolicyFields(locations=tuple(sorted(chosen))),
+                )
+                for channel, chosen in nodes.items()
+            ),
+            *stocked(**stock),
+            tick(EIGHT + DAY // 2),
+        ]
+    )
+    asked = data.draw(st.lists(st.sampled_from(sorted(nodes)), max_size=20))
+    for n, channel in enumerate(asked):
+        folded.send(request(n, channel=channel))
+    demand = [Promise(asked.count(channel), frozenset(chosen)) for channel, chosen in nodes.items()]
+    assert sum(told.quantity for told in folded.decided.values()) == flow(stock, demand)
+
+
+@some
+@given(st.data())
+def test_what_was_given_back_may_be_promised_again(data: st.DataObject) -> None:
+    """A request, its cancellation, and the race goes on: the claims never exceed the stock."""
+    units = data.draw(st.integers(1, 6))
+    folded = Folded([*stocked(S1=units), tick(EIGHT + DAY // 2)])
+    held: dict[int, int] = {}
+    gives_back = data.draw(st.lists(st.booleans(), min_size=1, max_size=12))
+    for n, returned in enumerate(gives_back):
+        if held and returned:
+            gone = data.draw(st.sampled_from(sorted(held)))
+            del held[gone]
+            folded.send(more(OrderCancelled, 0, order=Ref(f"O-{gone}", 1), document=Document("cancel", str(gone), 1)))
+        wanted = data.draw(st.integers(1, 3))
+        folded.send(replace(request(n, wanted), order=Ref(f"O-{n}", 1)))
+        left = units - sum(held.values())
+        assert folded.decided[f"R-{n}"].quantity == (wanted if wanted <= left else 0)
+        if wanted <= left:
+            held[n] = wanted
