@@ -27,6 +27,8 @@ COMMANDS = {
     "import": "cli.import_:import_app",
     "show": "cli.show:show",
     "availability": "cli.availability:availability",
+    "reserve": "cli.reserve:reserve",
+    "release": "cli.release:release",
     "erp-batches": "cli.erp_batches:erp_batches",
     "snapshot": "cli.snapshot:snapshot",
     "dead-letters": "cli.dead_letters:dead_letters",

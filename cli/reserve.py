@@ -150,9 +150,9 @@ def _tell(request: ReservationRequested, heard: Heard, timeout: float, *, again:
         if as_json:
             found = {"request_id": name, "decision": "refused", "cause": refused.cause, "reason": refused.detail}
             typer.echo(json.dumps(found, ensure_ascii=False))
-        typer.echo(
-            f"refused, undecided: {refused.cause}: {refused.detail}. Nothing was taken. See: atp dead-letters", err=True
-        )
+        # An error of the fold comes with its traceback: the last line says what it was.
+        why = refused.detail.strip().splitlines()[-1] if refused.detail.strip() else refused.cause
+        typer.echo(f"refused, undecided: {refused.cause}: {why}\nNothing was taken. See: atp dead-letters", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(json.dumps({"request_id": name, "decision": "unknown"}))

@@ -1,0 +1,188 @@
+"""`atp reserve` and `atp release`: what they send, what they say, and their exit codes, with a worker that answers."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from atp.effects import RequestDecided
+from atp.errors import FatalError
+from atp.events import SECOND, Document, GoodsReceived
+from avro_schemas import codec
+from avro_schemas.public_json import parse_line
+from cli.main import app
+from streams.settings import Settings
+from tests.streams.rig import Rig, pipeline
+
+pytestmark = pytest.mark.timeout(150)
+
+
+def run(*words: str) -> Result:
+    found = CliRunner().invoke(app, words)
+    if found.exception is not None and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    return found
+
+
+def asked(*words: str, code: int = 0) -> dict[str, Any]:
+    """Reserve for the shop, and return what is said as JSON."""
+    found = run("reserve", *words, "--channel", "web", "--json")
+    assert found.exit_code == code, found.output
+    return dict(json.loads(found.stdout.splitlines()[0]))
+
+
+@pytest.fixture(autouse=True)
+def _home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands read the settings of the test, and no broker unless the test names one."""
+    monkeypatch.delenv("ATP_BROKERS", raising=False)
+    for name, value in settings.environ().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def rig(broker_settings: Settings, brokers: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setenv("ATP_BROKERS", brokers)
+    with pipeline(broker_settings.model_copy(update={"commit_interval_ms": 10})) as one:
+        yield one
+
+
+def stock(rig: Rig, units: int, sku: str = "A") -> None:
+    now = time.time_ns() // 1000 - SECOND
+    paper = Document("grn", f"G-{sku}-{now}", 1)
+    rig.publish([GoodsReceived(source="wms", document=paper, event_time=now, sku=sku, location="S1", quantity=units)])
+
+
+def decisions(rig: Rig) -> list[RequestDecided]:
+    found = [codec.decode(record.value() or b"") for record in rig.records("reservation-decisions")]
+    assert all(isinstance(one, RequestDecided) for one in found)
+    return found  # type: ignore[return-value]
+
+
+# Without a broker -------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_the_event_and_needs_no_broker() -> None:
+    shown = run(
+        "reserve", "A", "2", "--channel", "web", "--order", "O-1", "--line", "3", "--location", "S1", "--partial",
+        "--soft", "--hold", "15m", "--request-id", "R-1", "--at", "2026-11-20T09:00:00Z", "--dry-run",
+    )  # fmt: skip
+    assert json.loads(shown.stdout) == {
+        "type": "ReservationRequested", "source": "cli", "document": {"type": "request", "id": "R-1", "line": 1},
+        "sku": "A", "location": "S1", "quantity": 2, "event_time": "2026-11-20T09:00:00Z", "channel": "web",
+        "order": {"id": "O-1", "line": 3}, "request_id": "R-1", "state": "soft",
+        "expires_at": "2026-11-20T09:15:00Z", "partial": True,
+    }  # fmt: skip
+    assert len(parse_line(shown.stdout)) == 1
+
+
+def test_every_request_has_an_id_of_its_own() -> None:
+    first, second = (json.loads(run("reserve", "A", "1", "--channel", "c", "--dry-run").stdout) for _ in range(2))
+    assert first["request_id"] != second["request_id"]
+    assert {"state", "expires_at", "order", "partial"} & set(first) == set()
+
+
+def test_what_is_given_back_names_its_line() -> None:
+    some = json.loads(run("release", "A", "2", "--order", "O-1", "--line", "3", "--dry-run").stdout)
+    assert (some["type"], some["quantity"], some["order"]) == ("ReservationReleased", 2, {"id": "O-1", "line": 3})
+    everything = json.loads(run("release", "A", "--request-id", "R-1", "--dry-run").stdout)
+    assert (everything["type"], everything["order"]) == ("OrderCancelled", {"id": "request:R-1", "line": 1})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["reserve", "A|B", "1", "--channel", "web"], "sku must be 1 to 64 characters"),
+        (["reserve", "A", "0", "--channel", "web"], "should be greater than or equal to 1"),
+        (["reserve", "A", "1"], "--channel"),
+        (["reserve", "A", "1", "--channel", "web", "--hold", "5x"], "a duration is a number and s, m, h or d"),
+        (["reserve", "A", "1", "--channel", "web", "--hold", "5m", "--firm"], "a firm reservation does not run out"),
+        (["reserve", "A", "1", "--channel", "web", "--at", "today"], "--at is a time like 2026-11-20T09:05:00Z"),
+        (["release", "A", "1"], "name what is given back"),
+        (["release", "A", "1", "--order", "O", "--request-id", "R"], "name what is given back"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(words: list[str], said: str) -> None:
+    found = run(*words, "--dry-run")
+    assert found.exit_code == 2
+    flat = " ".join(found.output.replace("│", " ").split())
+    assert said in flat
+
+
+def test_without_a_broker_it_says_how_to_start_one() -> None:
+    with pytest.raises(FatalError, match="atp up"):
+        run("reserve", "A", "1", "--channel", "web")
+
+
+# With a worker ----------------------------------------------------------------------------------------------
+
+
+def test_units_are_taken_until_none_are_left(rig: Rig) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    first = asked("A", "2", "--order", "O-1", "--hold", "15m", "--timeout", "40")
+    assert (first["decision"], first["quantity"], first["atp"], first["reason"]) == ("accepted", 2, 5, "")
+    assert (first["order"], first["order_line"], first["state"], first["again"]) == ("O-1", 1, "soft", False)
+    assert first["expires_at"].endswith("Z")
+
+    whole = asked("A", "4", code=1)
+    assert (whole["decision"], whole["quantity"], whole["atp"]) == ("rejected", 0, 3)
+    assert whole["reason"]
+    some = asked("A", "4", "--partial", code=1)
+    assert (some["decision"], some["requested"], some["quantity"]) == ("partly", 4, 3)
+
+    # What is given back can be had again: the release lies before the request in the ledger.
+    assert run("release", "A", "1", "--order", "O-1").exit_code == 0
+    words = run("reserve", "A", "1", "--channel", "web", "--firm", "--location", "S1")
+    assert words.exit_code == 0, words.output
+    assert words.stdout.startswith("accepted: 1 of 1 A for web at S1; firm, order request:R-")
+    assert "1 could be had at that moment" in words.stdout
+    assert run("release", "A", "--order", "O-1").exit_code == 0
+    assert asked("A", "2", code=1)["atp"] == 1
+    told = run("reserve", "A", "2", "--channel", "web")
+    assert told.exit_code == 1
+    assert "rejected: 0 of 2 A for web" in told.stdout
+    assert "why: " in told.stdout
+
+
+def test_the_same_id_has_the_same_answer(rig: Rig) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    first = asked("A", "2", "--request-id", "R-1", "--timeout", "40")
+    assert asked("A", "2", "--request-id", "R-1") == {**first, "again": True}
+    assert asked("A", "1", code=0)["atp"] == 3
+    other = run("reserve", "A", "4", "--channel", "web", "--request-id", "R-1")
+    assert other.exit_code == 2
+    assert "the request id R-1 was used before, for 2 of A by web" in other.output
+    assert [one.request_id for one in decisions(rig)].count("R-1") == 1
+
+
+def test_no_answer_is_unknown_and_asking_again_finds_it(rig: Rig) -> None:
+    stock(rig, 5)
+    words = ("reserve", "A", "3", "--channel", "web", "--order", "O-1", "--request-id", "R-1")
+    with pytest.raises(FatalError, match="whether the units are reserved is unknown") as caught:
+        run(*words, "--timeout", "0.5")
+    for said in ("--request-id R-1", "atp release A --order O-1 --line 1", "atp status"):
+        assert said in str(caught.value)
+    # Asked twice before anyone answers: one answer, and units are taken once.
+    worker = rig.worker(until_idle=None)
+    found = run(*words, "--timeout", "40", "--json")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["quantity"] == 3
+    assert asked("A", "3", code=1)["atp"] == 2
+    worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+    mine = {codec.encode(one) for one in decisions(rig) if one.request_id == "R-1"}
+    assert len(mine) == 1
+
+
+def test_a_request_that_is_too_late_is_refused_undecided(rig: Rig) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    old = run("reserve", "A", "1", "--channel", "web", "--at", "2020-01-01T00:00:00Z", "--timeout", "40", "--json")
+    assert old.exit_code == 1
+    assert json.loads(old.stdout.splitlines()[0])["cause"] == "late"
+    assert "Nothing was taken" in old.stderr
