@@ -248,7 +248,7 @@ class Rebuild:
         for effects in _chunks(aside.said.missing(), most):
             result.outputs_added.update(topic.name for topic, _, _ in effects)
             yield Piece(effects=effects)
-        result.epoch = aside.said.epoch_for(aside.standing.epoch)
+        result.epoch = aside.said.epoch_for(aside.standing.epoch, begun=aside.standing.state == "half rebuilt")
         for effects in _chunks(aside.said.answers(result.epoch), most):
             result.answers += len(effects)
             yield Piece(effects=effects)

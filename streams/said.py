@@ -137,10 +137,11 @@ class Said:
             (length,) = struct.unpack_from(">I", rest)
             yield self._topics[name.decode()], rest[4 : 4 + length], rest[4 + length :]
 
-    def epoch_for(self, epoch: int) -> int:
-        """Return the epoch under which consumers take every answer: the given one, unless it was used otherwise.
+    def epoch_for(self, epoch: int, *, begun: bool) -> int:
+        """Return the epoch under which consumers take every answer: the given one, unless it was used already.
 
-        That is so where a rebuild was killed amid its answers and another fold finishes it.
+        That is so where the marker was lost that told the last epoch. Where this rebuild was begun before, the epoch
+        is its own, unless another version of the fold had begun it, and said other things.
         """
         newest, taken = epoch, True
         for topic, key, value in self._absolute():
@@ -148,7 +149,7 @@ class Said:
             if said is None or new is None:
                 continue
             newest = max(newest, said.epoch)
-            if said.epoch > epoch or (said.epoch == epoch and not _follows(new, said)):
+            if said.epoch > epoch or (said.epoch == epoch and not (begun and _follows(new, said))):
                 taken = False
         return epoch if taken else newest + 1
 
@@ -160,7 +161,7 @@ class Said:
             if self._db.get(_key(b"l", topic, key)) != now:
                 yield topic, key, now
         for topic in self._topics.values():
-            if topic.compacted:
+            if topic.compacted and not topic.crosses:  # What others wrote into this partition is theirs.
                 for key, value in self._scan(b"l", topic):
                     if self._db.get(_key(b"n", topic, key)) is None and not _of_kits(value):
                         yield topic, key, None

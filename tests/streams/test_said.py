@@ -100,7 +100,7 @@ def test_of_answers_only_the_last_is_said_under_the_new_epoch(said: Said) -> Non
     _hear(said, replace(ANSWER, key="gone|A", channel="gone"))
     for version in (1, 2, 3):
         _take(said, [replace(ANSWER, epoch=1, version=version, atp=version)])
-    assert said.epoch_for(1) == 1
+    assert said.epoch_for(1, begun=False) == 1
     assert [(key, value and codec.decode(value)) for _, key, value in said.answers(1)] == [
         (b"all|A", replace(ANSWER, epoch=1, version=3, atp=3)),
         (b"gone|A", None),
@@ -121,7 +121,8 @@ def test_an_epoch_that_was_used_for_other_answers_is_skipped(
 ) -> None:
     _hear(said, there)
     _take(said, [replace(ANSWER, epoch=1, version=3, atp=3)])
-    assert said.epoch_for(1) == epoch
+    assert said.epoch_for(1, begun=True) == epoch
+    assert said.epoch_for(1, begun=False) == there.epoch + 1
     left = [value for _, _, value in said.answers(epoch)]
     assert len(left) == (there.version != 3 or there.atp != 3 or epoch > 1)
 
