@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from atp.admission import compare, digest, rank_of, reversal_rank
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
+from atp.bills import fold_bill, tell_kits
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -49,6 +50,7 @@ from atp.events import (
     Event,
     Fact,
     Grant,
+    MasterChanged,
     PolicyChanged,
     PolicyFields,
     ReservationConfirmed,
@@ -80,6 +82,10 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
     Reads `rows`, changes nothing. An event without a SKU is folded for everything in its scope that the
     partition holds. Raises: nothing that data can cause.
     """
+    return tell_kits(rows, event, frame, _fold(rows, event, frame))
+
+
+def _fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
     clock = rows.get(CLOCK_KEY)
     tick = clock.tick if isinstance(clock, Clock) else None
     if isinstance(event, TimeTicked):
@@ -94,6 +100,8 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
         return supply(rows, event, frame, tick)
     if isinstance(event, GRANTS):
         return grant(rows, event, frame, tick)
+    if isinstance(event, MasterChanged) and event.kit:
+        return fold_bill(rows, event, frame)
     return Outcome(verdict="not_folded_yet", changes={}, effects=())
 
 

@@ -15,8 +15,9 @@ from streams.settings import Settings
 from streams.topics_admin import ensure_topics
 from topologies.intake import INTAKE
 from topologies.inventory import INVENTORY
+from topologies.kits import KITS
 
-TOPOLOGIES: dict[str, AnyTopology] = {"inventory": INVENTORY, "intake": INTAKE}
+TOPOLOGIES: dict[str, AnyTopology] = {"inventory": INVENTORY, "intake": INTAKE, "kits": KITS}
 
 
 def worker(

@@ -7,7 +7,9 @@ from atp.availability import atp_raw, channel_raw, status, terms_of
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
+    Bills,
     Clock,
+    Part,
     Policies,
     PolicyEntry,
     Position,
@@ -15,6 +17,8 @@ from atp.book import (
     Rows,
     Summary,
     Transfer,
+    bills_key,
+    part_key,
     summary_key,
 )
 from atp.events import PolicyFields
@@ -26,7 +30,7 @@ R = TypeVar("R")
 
 
 def answer(rows: Rows, sku: str) -> Answer:
-    """Say what the rows hold of a SKU: positions, availability, risks, transfers, policies.
+    """Say what the rows hold of a SKU: positions, availability, risks, transfers, policies, kits.
 
     Quantities in base units, instants as ISO 8601 in UTC. `known` is false where nothing names the SKU;
     the lists are empty then. Raises: nothing.
@@ -34,6 +38,7 @@ def answer(rows: Rows, sku: str) -> Answer:
     summary = rows.get(summary_key(sku))
     clock = rows.get(CLOCK_KEY)
     wide = rows.get(POLICIES_KEY)
+    bills, part = rows.get(bills_key(sku)), rows.get(part_key(sku))
     entries = summary.policies if isinstance(summary, Summary) else ()
     positions = [_position(sku, rest[0], row) for rest, row in _of(rows, f"p|{sku}|", Position)]
     return {
@@ -45,6 +50,8 @@ def answer(rows: Rows, sku: str) -> Answer:
         "availability": _availability(sku, summary) if isinstance(summary, Summary) else [],
         "risks": [_risk(rest, row) for rest, row in _of(rows, f"r|{sku}|", Risk)],
         "transfers": [_transfer(rest, row) for rest, row in _of(rows, f"t|{sku}|", Transfer)],
+        "components": dict(bills.in_force) if isinstance(bills, Bills) else None,
+        "part_of": [kit for kit in part.kits if kit != sku] if isinstance(part, Part) else [],
         "policies": [_policy(entry, sku) for entry in entries]
         + [_policy(entry, "") for entry in (wide.entries if isinstance(wide, Policies) else ())],
     }

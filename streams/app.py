@@ -31,6 +31,7 @@ from streams.ticker import Ticker
 from streams.transport import BatchApp
 from streams.units import units_of
 from topologies.intake import Intake
+from topologies.inventory import INVENTORY
 from topologies.topics import LEDGER
 from topologies.topology import Topology
 
@@ -100,7 +101,8 @@ async def _work(
         apps.append(app)
         owners.append(owner)
         pollers.append(poller)
-    inventory = next((owner for owner in owners if isinstance(owner, Tasks)), None)
+    stateful = [owner for owner in owners if isinstance(owner, Tasks)]
+    inventory = next((owner for owner in stateful if owner.name == INVENTORY.name), None)
     ticker = None
     if inventory is not None and settings.ticks == "wall":
         ticker = Ticker(brokers, settings.topic_prefix + LEDGER.name, inventory)
@@ -129,6 +131,6 @@ async def _work(
         ticker.stop()
     for app in apps:
         await app.stop()
-    if inventory is not None:
-        inventory.wait_readable()
+    for tasks in stateful:
+        tasks.wait_readable()
     query.stop()

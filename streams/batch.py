@@ -10,11 +10,11 @@ together (stock is neither made nor lost) raises `FatalError`.
 
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from atp.book import CLOCK_KEY, Row, Rows, changelog_of
-from atp.effects import AvailabilityChanged, DeadLetter, Effect
+from atp.book import CLOCK_KEY, Row, Rows
+from atp.effects import AvailabilityChanged, DeadLetter, Effect, KitComponentChanged
 from atp.errors import FatalError, PoisonError
 from atp.events import Event
 from atp.fold import Frame, Outcome
@@ -118,13 +118,14 @@ class Batch:
         self._topology = topology
         self._place = place
         self._base = rows
-        self._frame = frame
+        self._frame = replace(frame, owns=lambda sku: place.owns(sku.encode()))
         self._careful = careful
         self._fold = topology.fold
         self.rows = Overlay(rows)
         self._records: list[Record] = []
         self._effects: list[Effect] = []
         self._latest: dict[str, AvailabilityChanged] = {}
+        self._kits: dict[str, KitComponentChanged] = {}
         self._letters: list[DeadLetter] = []
         self._counts: Counter[tuple[str, str]] = Counter()
         self._ages: list[tuple[int, int]] = []
@@ -142,7 +143,7 @@ class Batch:
     @property
     def idle(self) -> bool:
         """Only time passed: ticks that changed nothing but the partition's clock."""
-        silent = not (self.events or self._effects or self._latest or self._letters)
+        silent = not (self.events or self._effects or self._latest or self._kits or self._letters)
         return silent and self.rows.changes.keys() <= {CLOCK_KEY}
 
     def fold(
@@ -176,6 +177,8 @@ class Batch:
         for effect in outcome.effects:
             if type(effect) is AvailabilityChanged:
                 self._latest[effect.key] = effect
+            elif type(effect) is KitComponentChanged:
+                self._kits[effect.key] = effect
             else:
                 self._effects.append(effect)
         if outcome.refusal is not None:
@@ -185,13 +188,15 @@ class Batch:
     def seal(self) -> Sealed:
         """Encode what is to be committed. Raises: FatalError where stock was made or lost."""
         self._conserve()
+        changelog, evidence = self._topology.changelog, self._topology.evidence
         try:
             rows = [
-                RowOut(_CHANGELOGS[changelog_of(key)], key, None if row is None else _row_bytes(key, row))
+                RowOut(evidence if key[0] == "e" else changelog, key, None if row is None else _row_bytes(key, row))
                 for key, row in self.rows.changes.items()
             ]
             effects = [self._effect_out(effect) for effect in self._effects]
             effects += [self._effect_out(effect) for effect in self._latest.values()]
+            effects += [self._effect_out(effect) for effect in self._kits.values()]
         except Exception:
             # One of the events led to something that cannot be written. Fold again and find out which.
             if self._careful:
@@ -210,7 +215,7 @@ class Batch:
             events=self.events,
         )
 
-    def _admit(self, record: Record) -> Event:
+    def _admit(self, record: Record) -> Event | KitComponentChanged:
         value = record.value
         if value is None:
             raise PoisonError("undecodable", "the record has no value")
@@ -218,6 +223,8 @@ class Batch:
             raise PoisonError("oversized", f"{len(value)} bytes, over {RECORD_MAX}")
         if record.headers and len(record.headers) > HEADERS_MAX:
             raise PoisonError("oversized", f"{len(record.headers)} headers, over {HEADERS_MAX}")
+        if self._topology.source is not topics.LEDGER:
+            return self._told(record, value)
         event = codec.decode_event(value)
         if event.sku:
             key = event.sku.encode()
@@ -227,6 +234,14 @@ class Batch:
                 right = partition_of(key, self._place.partitions)
                 raise PoisonError("misrouted", f"SKU {event.sku!r} belongs to partition {right}; use murmur2")
         return event
+
+    def _told(self, record: Record, value: bytes) -> KitComponentChanged:
+        told = codec.decode(value)
+        if not isinstance(told, KitComponentChanged):
+            raise PoisonError("undecodable", f"a {type(told).__name__} does not belong into {self._place.topic}")
+        if record.key != told.key.encode() or not self._place.owns(told.kit.encode()):
+            raise PoisonError("misrouted", f"the key is {record.key!r}, and it is told to {told.kit!r}")
+        return told
 
     def _event(self, name: str, verdict: str, timestamp_ms: int) -> None:
         self.events += 1
@@ -287,9 +302,6 @@ class Batch:
                 f"{self._place.topic} partition {self._place.partition}; nothing of it was committed. "
                 "Keep the log and report it; the state is as it was."
             )
-
-
-_CHANGELOGS = {topic.name: topic for topic in (topics.CHANGELOG, topics.EVIDENCE)}
 
 
 def _row_bytes(key: str, row: Row) -> bytes:

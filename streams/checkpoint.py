@@ -6,9 +6,10 @@
 4. produce the marker, last of all: the next position of the ledger and the batch's number;
 5. commit: rows, effects and position become visible together, or not at all.
 
-Everything goes to one partition of its topic: the ledger's, whatever the key. Only Kafka can fail between 1 and
-5. What librdkafka calls retriable is retried by the same call for 60 s; anything else ends the worker, and the
-next owner of the partition finds what was committed. Nothing is aborted or rolled back.
+Everything goes to one partition of its topic: the ledger's, whatever the key; but what kits are told, which goes to
+the kit's. Only Kafka can fail between 1 and 5. What librdkafka calls retriable is retried by the same call for 60 s;
+anything else ends the worker, and the next owner of the partition finds what was committed. Nothing is aborted or
+rolled back.
 """
 
 import json
@@ -22,6 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from atp.errors import FatalError
 from streams.batch import RowOut
+from topologies.partitioning import place_of
 from topologies.topics import Topic
 from topologies.topology import Topology
 
@@ -136,7 +138,8 @@ class Checkpoint:
             self._producer.begin_transaction()
             self._rows(sealed, headers)
             for topic, key, value in sealed.effects:
-                self._produce(self._on_brokers(topic.name), key, value, [])
+                place = place_of(topic, key, self._partition, marker.partitions)
+                self._produce(self._on_brokers(topic.name), key, value, [], partition=place)
             self._produce(self._changelog, MARKER_KEY, encode_marker(marker), headers, self._delivered)
         except KafkaException as error:
             raise _verdict("produce", error) from error
@@ -156,7 +159,7 @@ class Checkpoint:
         evidence = self._topology.evidence
         last = None
         for row in sealed.rows:
-            if row.topic is evidence:
+            if row.topic is evidence and evidence is not self._topology.changelog:
                 if last is not None:
                     self._produce(self._evidence, last.key.encode(), last.value, headers)
                 last = row
@@ -172,10 +175,12 @@ class Checkpoint:
         value: bytes | None,
         headers: Header,
         on_delivery: Callable[[KafkaError | None, Message], None] | None = None,
+        partition: int | None = None,
     ) -> None:
+        place = self._partition if partition is None else partition
         while True:
             try:
-                self._producer.produce(topic, value, key, self._partition, on_delivery, None, 0, headers)
+                self._producer.produce(topic, value, key, place, on_delivery, None, 0, headers)
             except BufferError:
                 self._producer.poll(0.1)  # The queue is full: let some of it leave.
             else:

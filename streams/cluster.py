@@ -53,11 +53,11 @@ class TopicIds:
 
 
 def topic_ids(brokers: str, ledger: str, changelog: str, evidence: str) -> TopicIds:
-    """Ask for the ids of three topics. Raises: FatalError."""
+    """Ask for the ids of three topics; evidence may be the changelog again. Raises: FatalError."""
     names = [ledger, changelog, evidence]
     admin = _admin(brokers)
     try:
-        answers = admin.describe_topics(TopicCollection(names), request_timeout=ASK_S)
+        answers = admin.describe_topics(TopicCollection(sorted(set(names))), request_timeout=ASK_S)
         ids = [_text(answers[name].result().topic_id) for name in names]
     except KafkaException as error:
         raise FatalError(f"cannot ask for the ids of {names}: {error}. See: atp topics") from error

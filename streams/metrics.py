@@ -28,14 +28,14 @@ class Metrics:
         )
         self.lag_records = Gauge(
             "atp_lag_records",
-            "Records of a partition that are not committed yet.",
-            ["partition"],
+            "Records of a topology's partition that are not committed yet.",
+            ["topology", "partition"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "atp_lag_seconds",
             "Age of the newest committed event while more wait; 0 once the end is reached.",
-            ["partition"],
+            ["topology", "partition"],
             registry=registry,
         )
         self.batch_records = Histogram(
@@ -51,7 +51,9 @@ class Metrics:
             registry=registry,
         )
         self.restored = Counter("atp_restored_rows", "Rows read back from changelogs.", registry=registry)
-        self.partitions = Gauge("atp_partitions", "Partitions that this worker works on.", registry=registry)
+        self.partitions = Gauge(
+            "atp_partitions", "Partitions that this worker works on, by topology.", ["topology"], registry=registry
+        )
 
     def committed(self, sealed: Sealed, seconds: float) -> None:
         """Count a batch that was committed in `seconds`."""

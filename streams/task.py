@@ -123,6 +123,9 @@ class Task:
         self._table = restored.table
         if restored.marker is None:
             self._must_be_new()
+        elif around.topology.rereadable and restored.marker.ledger != ids.ledger:
+            log.warning("the source was made anew: reading it from its beginning partition=%d", self.partition)
+            self._marker = replace(self._marker, batch=restored.marker.batch)
         else:
             self._marker = restored.marker
             self._must_fit(restored.marker)
@@ -298,8 +301,10 @@ class Task:
     # What must be so before the first record ---------------------------------------------------------------
 
     def _must_be_new(self) -> None:
-        """Without a marker only an installation that never ran may start at 0."""
+        """Without a marker only an installation that never ran may start at 0, or one that may do so at any time."""
         around = self._around
+        if around.topology.rereadable:
+            return
         topic = topic_name(around.settings, around.topology.source)
         with_data = [
             name

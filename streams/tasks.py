@@ -18,6 +18,7 @@ class Tasks:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self.name = around.topology.name
         self.group = around.group
         """The consumer group."""
         self._topic = around.name(around.topology.source.name)
@@ -46,7 +47,7 @@ class Tasks:
                 positions = list(pool.map(lambda task: task.open(moment), tasks))
             starts = dict(zip(places, positions, strict=True))
             self._tasks = {task.partition: task for task in tasks}
-        around.metrics.partitions.set(len(places))
+        around.metrics.partitions.labels(around.topology.name).set(len(places))
         self._assigned_at = time.monotonic()
         return starts
 
@@ -60,7 +61,7 @@ class Tasks:
             task.wait_closed()
         self._left = {task.partition: task.position for task in tasks}
         self._tasks = {}
-        self._around.metrics.partitions.set(0)
+        self._around.metrics.partitions.labels(self._around.topology.name).set(0)
 
     def wait_readable(self) -> None:
         """Wait until others can read what was committed; called once the tasks are closed, before the worker ends."""
@@ -79,13 +80,14 @@ class Tasks:
 
     def ends(self, ends: Mapping[Place, int]) -> None:
         """Tell the lag of each partition."""
-        metrics = self._around.metrics
+        metrics, topology = self._around.metrics, self._around.topology.name
         moment = time.time()
         for (_, partition), end in ends.items():
             task = self._tasks.get(partition)
             if task is not None:
-                metrics.lag_records.labels(partition).set(0 if task.at_rest else max(0, end - task.position))
-                metrics.lag_seconds.labels(partition).set(0 if task.at_rest else moment - task.up_to)
+                records, seconds = max(0, end - task.position), moment - task.up_to
+                metrics.lag_records.labels(topology, partition).set(0 if task.at_rest else records)
+                metrics.lag_seconds.labels(topology, partition).set(0 if task.at_rest else seconds)
 
     def hand_over(self, chunk: Chunk) -> None:
         """Give a chunk to its task. One that is gone has no use for it."""

@@ -9,6 +9,7 @@ from atp.effects import (
     Effect,
     ErpLine,
     ExceptionChanged,
+    KitComponentChanged,
     RequestDecided,
     RiskChanged,
     VarianceChanged,
@@ -36,6 +37,8 @@ def route(effect: Effect) -> tuple[Topic, str]:
             return topics.EXCEPTIONS, effect.id
         case AdviceChanged():
             return topics.ADVICE, effect.id
+        case KitComponentChanged():
+            return topics.KIT_COMPONENTS, effect.key
         case _:
             assert_never(effect)
 
@@ -69,6 +72,7 @@ INVENTORY = Topology(
         topics.EXCEPTIONS,
         topics.ADVICE,
         topics.ERP_LINES,
+        topics.KIT_COMPONENTS,
         topics.DEAD_LETTERS,
     ),
     held=held,

@@ -1,8 +1,15 @@
 """Which partition a key belongs to: Kafka's own murmur2, as Java clients and `murmur2_random` compute it."""
 
+from topologies.topics import Topic
+
 _MIX = 0x5BD1E995
 _SEED = 0x9747B28C
 _MASK = 0xFFFFFFFF
+
+
+def place_of(topic: Topic, key: bytes, mine: int, partitions: int) -> int:
+    """Return where an output record lies that the owner of partition `mine` writes."""
+    return partition_of(key.partition(b"|")[0], partitions) if topic.crosses else mine
 
 
 def partition_of(key: bytes, partitions: int) -> int:

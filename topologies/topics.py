@@ -1,7 +1,7 @@
 """Every topic, in one table: creation, documentation and access rights derive from it.
 
 Names are data: renaming one is a migration. All topics have the ledger's partition count, and every output
-record lies in the partition of the ledger that caused it, whatever its key.
+record lies in the partition of the ledger that caused it, whatever its key; but those of a topic that `crosses`.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ class Topic:
     retention_ms: int | None = None
     """None: for ever."""
     compacted: bool = False
+    crosses: bool = False
+    """Its records lie in the partition of the SKU that their key begins with, not in that of the ledger."""
 
     def config(self) -> dict[str, str]:
         """Topic configuration as Kafka spells it.
@@ -50,7 +52,10 @@ VARIANCES = Topic("variances", "variance id", "expected against observed", 400 *
 EXCEPTIONS = Topic("exceptions", "exception id", "what somebody must look at", 400 * DAY_MS)
 ADVICE = Topic("advice", "advice id", "what to order, move or count", 400 * DAY_MS)
 ERP_LINES = Topic("erp-lines", "posting key", "balanced posting lines", 400 * DAY_MS)
-KIT_COMPONENTS = Topic("kit-components", "kit SKU", "component exposures by kit", compacted=True)
+KIT_COMPONENTS = Topic(
+    "kit-components", "`kit|sku`", "what there is of a kit's components, and of itself", compacted=True, crosses=True
+)
+KITS_CHANGELOG = Topic("kits-changelog", "row key", "rows and markers of the kits topology", compacted=True)
 DEAD_LETTERS = Topic("dead-letters", "source coordinates", "raw records with cause and coordinates", 400 * DAY_MS)
 
 INBOUND = tuple(
@@ -84,5 +89,6 @@ ALL = (
     ADVICE,
     ERP_LINES,
     KIT_COMPONENTS,
+    KITS_CHANGELOG,
     DEAD_LETTERS,
 )
