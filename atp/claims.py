@@ -13,6 +13,7 @@ does not matter. Source: docs/domain.md section "Claims".
 | `failed|location`                               | not found there                          |
 | `picked|location|time`                          | picked                                   |
 | `out|location|channel|time`                     | handed over                              |
+| `back|location|time`                            | returned: no figure of the line depends on it |
 """
 
 from collections.abc import Mapping
@@ -203,6 +204,8 @@ def marks_of(event: Fact) -> tuple[Mark, ...]:
             if event.order is None:
                 return ()
             return (_mark(event, f"out|{here}|{event.channel}|{event.event_time}", units),)
+        case e.ReturnReceived():
+            return () if event.order is None else (_mark(event, f"back|{here}|{event.event_time}", units),)
         case e.TransferApproved():
             return (_of_transfer(event, f"take|{here}|firm|||{event.channel}|{event.event_time}", units),)
         case e.TransferRejected():

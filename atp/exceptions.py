@@ -12,7 +12,7 @@ from typing import Literal
 
 from atp.book import POLICIES_KEY, Case, Policies, Summary, Timer, case_key, deadline_key, summary_key
 from atp.draft import Draft
-from atp.duties import Duty, duty
+from atp.duties import DUTIES, OTHER, Duty, duty
 from atp.effects import ExceptionChanged
 from atp.events import SECOND, ExceptionAcknowledged
 from atp.policy import Book
@@ -32,6 +32,8 @@ def open_exception(
     waits, so is the time since when its cause stands. Nothing happens where policies, or the defaults, have this
     kind not watched. Returns whether the case was new.
     """
+    if not DUTIES.get(kind, OTHER).watched and not _duty(draft, sku, kind, location).watched:
+        return False
     key = case_key(sku, kind, scope)
     known = draft.get(key)
     if isinstance(known, Case) and (known.state != WAITING or known.since == now):

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from atp.admission import compare, digest, rank_of, reversal_rank
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
 from atp.bills import fold_bill, tell_kits
+from atp.attention import answer
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -39,12 +40,14 @@ from atp.book import (
     transfer_key,
 )
 from atp.catalogue import legs_of
+from atp.causes import TELLING, attend, refused, take_in
 from atp.claims import marks_of, standing
 from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import (
     DAY,
     SECOND,
+    Attention,
     Correction,
     CountRecorded,
     Event,
@@ -60,6 +63,7 @@ from atp.events import (
     TimeTicked,
 )
 from atp.events import Supply as SupplyEvent
+from atp.exceptions import deadlines
 from atp.ledger import Ledger
 from atp.outcome import NOTHING_YET, REVERSALS, Frame, Outcome, Verdict, late, oldest_of, refuse, text_of
 from atp.outlook import line
@@ -72,6 +76,7 @@ __all__ = ["Frame", "Outcome", "Verdict", "fold"]
 FACTS = get_args(Fact)
 SUPPLY = get_args(SupplyEvent)
 GRANTS = get_args(Grant)
+ATTENTION = get_args(Attention)
 SUPPLY_KEPT = 180 * DAY
 """A closed line of supply is known this long beyond the window: sources send their purchase orders again."""
 
@@ -88,6 +93,11 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
 def _fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
     clock = rows.get(CLOCK_KEY)
     tick = clock.tick if isinstance(clock, Clock) else None
+    outcome = _folded(rows, event, frame, tick)
+    return outcome if outcome.refusal is None else refused(rows, event, frame, tick, outcome)
+
+
+def _folded(rows: Rows, event: Event, frame: Frame, tick: int | None) -> Outcome:
     if isinstance(event, TimeTicked):
         return _tick(rows, event, frame, tick)
     if isinstance(event, PolicyChanged):
@@ -100,6 +110,8 @@ def _fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
         return supply(rows, event, frame, tick)
     if isinstance(event, GRANTS):
         return grant(rows, event, frame, tick)
+    if isinstance(event, ATTENTION):
+        return answer(rows, event, frame, tick)
     if isinstance(event, MasterChanged) and event.kit:
         return fold_bill(rows, event, frame)
     return Outcome(verdict="not_folded_yet", changes={}, effects=())
@@ -145,6 +157,9 @@ def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) ->
     # Answer and publish.
     channel = event.replacement.channel if isinstance(event, Correction) and event.replacement else event.channel
     summary = settle(draft, ledger, summary, now, channel or event.channel, policies, event.event_time)
+    if verdict == "new" and (known is not None or isinstance(event, TELLING)):
+        take_in(draft, event, key, known is not None, now)
+    attend(draft, max(now, tick or 0))
     if now - summary.swept > frame.window:
         summary = _sweep(draft, sku, summary, now, oldest_of(now, tick, frame))
     draft.put(summary_key(sku), summary)
@@ -292,6 +307,7 @@ def _policy(rows: Rows, event: PolicyChanged, frame: Frame, tick: int | None) ->
         if tick is None or event.event_time > tick:
             draft.put(timer_key(-(-event.event_time // SECOND), ""), Timer())
         reassess_all(draft, tick)
+    attend(draft, tick if tick is not None else summary.clock)
     verdict: Verdict = "superseded" if superseded else "folded"
     return Outcome(verdict=verdict, changes=draft.changes, effects=tuple(draft.effects))
 
@@ -342,6 +358,8 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
             ledger.expire(lines, last)
             row = settle(draft, ledger, row, row.clock, "", policies)
         draft.put(summary_key(sku), look(draft, sku, row, tick, last) if "" in whats else row)
+    attend(draft, tick)
+    deadlines(draft, tick)
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
 
 

@@ -33,6 +33,7 @@ from atp.book import (
     summary_key,
     supply_key,
 )
+from atp.causes import attend
 from atp.claims import claim_line, standing, take_mark
 from atp.draft import Draft
 from atp.effects import Cause, RequestDecided
@@ -96,6 +97,7 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
         mark = take_mark(replace(event, channel=channel), state, expires_at, units)
         ledger.replace(key, None, _take(event, channel, mark), None, "", remembered=False)
     summary = settle(draft, ledger, summary, now, channel, policies, event.event_time)
+    attend(draft, max(now, tick or 0))
     draft.put(summary_key(sku), summary)
     order, line = claim_line(event)
     answer = RequestDecided(
@@ -248,6 +250,7 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
     ledger = Ledger(draft, sku, summary.clock, oldest_of(summary.clock, tick, frame), policies)
     ledger.demand.supply = True
     settled = settle(draft, ledger, summary, summary.clock, event.channel, policies)
+    attend(draft, max(summary.clock, tick or 0))
     draft.put(summary_key(sku), settled)
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
 
@@ -296,6 +299,7 @@ def grant(rows: Rows, event: Grant, frame: Frame, tick: int | None) -> Outcome:
     if tick is not None and event.event_time > tick:
         summary = look_later(draft, sku, summary, event.event_time)
     settled = reassess(draft, sku, replace(summary, promised=True), now, naming=channel)
+    attend(draft, now)
     draft.put(summary_key(sku), settled)
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
 

@@ -1,20 +1,39 @@
 """Which rows and events are the cause of an exception, and which take it away.
 
-`watch` compares the rows that an event changed with what they were: a case follows from what stands in a row, so
-it opens and closes whatever the order in which facts come. It looks at changed rows only, and at most of them only
-once: a sale of a SKU in order costs nothing more. `refused` tells what the fold would not take.
-Source: docs/domain.md, section "Exceptions".
+`attend` compares the rows that an event changed with what they were: a case follows from what stands in a row, so
+it opens and closes whatever the order in which facts come. It looks at changed rows only, and at a position no
+longer than to see that it owes nothing: a sale of a SKU in order costs nothing more. `refused` tells what the fold
+would not take. Source: docs/domain.md, section "Exceptions".
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from atp import events as e
-from atp.book import Case, Claim, Position, Risk, Row, Statement, Supply, Transfer, case_key
+from atp.book import (
+    Case,
+    Claim,
+    Evidence,
+    Position,
+    Risk,
+    Row,
+    Rows,
+    Statement,
+    Summary,
+    Supply,
+    Transfer,
+    business_key,
+    case_key,
+    evidence_key,
+    reference_key,
+    summary_key,
+)
 from atp.claims import day_number, standing
 from atp.draft import Draft
+from atp.effects import Cause
 from atp.events import DAY, Event
 from atp.exceptions import close_exception, open_exception
+from atp.outcome import REVERSALS, Frame, Outcome
 from atp.outlook import line
 from atp.risk import NEGATIVE_STOCK, OVERSOLD, PROJECTED
 
@@ -29,7 +48,7 @@ Condition = tuple[str, str, str, int, dict[str, str]]
 """Kind, scope, location, since when, and evidence of what stands."""
 
 
-def watch(draft: Draft, now: int) -> None:
+def attend(draft: Draft, now: int) -> None:
     """Open the cases whose causes stand in the rows that changed, and close those whose causes are gone.
 
     `now` is the SKU's clock or the last tick, whichever is later. To be asked before old rows are forgotten.
@@ -55,38 +74,47 @@ def watch(draft: Draft, now: int) -> None:
             open_exception(draft, sku, kind, scope, evidence, since, location=location)
 
 
-def refused(draft: Draft, verdict: str, event: Event, key: str, since: int) -> None:
-    """Tell of an event that was refused as a conflict or as late, under its business key `key`.
-
-    `since` is the later of the two event times of a conflict, or the time up to which the SKU has heard.
-    """
-    told = {"event": key, "type": type(event).__name__, "source": event.source, "document": event.document.id}
-    if verdict == "conflict":
-        open_exception(draft, event.sku, "payload_conflict", key, told, since, location=event.location)
-    elif verdict == "late":
+def refused(rows: Rows, event: Event, frame: Frame, tick: int | None, outcome: Outcome) -> Outcome:
+    """Tell of an event that was refused as a conflict or as late, beside its refusal."""
+    if outcome.verdict not in ("conflict", "late"):
+        return outcome
+    sku, where = event.sku, event.location
+    key = business_key(event.source, event.document, type(event).__name__, sku)
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    told = {"event": key, "type": type(event).__name__, "document": event.document.id}
+    if outcome.verdict == "conflict":
+        first = rows.get(evidence_key(sku, key))
+        since = max(event.event_time, first.event_time if isinstance(first, Evidence) else 0)
+        open_exception(draft, sku, "payload_conflict", key, told, since, location=where)
+    elif not isinstance(event, e.ReservationRequested):  # Who asked too late got no goods, and asks again.
+        summary = rows.get(summary_key(sku))
+        now = max(summary.clock if isinstance(summary, Summary) else 0, tick or 0)
         # One case per place, however many events come late: a file sent again must not flood the queue.
-        known = draft.get(case_key(event.sku, "late_event", event.location))
-        events = int(known.evidence.get("events", "0")) if isinstance(known, Case) else 0
-        told["events"] = str(events + 1)
-        open_exception(draft, event.sku, "late_event", event.location, told, since, location=event.location)
+        known = draft.get(case_key(sku, "late_event", where))
+        count = int(known.evidence.get("events", "0")) if isinstance(known, Case) else 0
+        open_exception(draft, sku, "late_event", where, {**told, "events": str(count + 1)}, now, location=where)
+    return replace(outcome, changes=draft.changes, effects=tuple(draft.effects))
 
 
-def taken_in(draft: Draft, event: Event, key: str, replaced: str, now: int) -> None:
-    """See what an event that was folded settles or opens by itself, under its business key `key`.
+def take_in(draft: Draft, event: Event, key: str, revised: bool, now: int) -> None:
+    """See what an event that is in force settles or opens by itself.
 
-    `replaced` is the key whose version in force it replaced; empty where it is the first.
+    `key` is its business key, `revised` says whether it replaced a version of its own before.
     """
     sku = event.sku
+    replaced = key if revised else ""
+    what: Event | None = event
+    if isinstance(event, e.SaleVoided | e.ShipmentReversed | e.Correction):
+        replaced = reference_key(event.reverses, sku)
+        what = event.replacement if isinstance(event, e.Correction) else None
     if replaced:
         close_exception(draft, sku, "payload_conflict", replaced, now, evidence={"settled_by": key})
-    what: Event | None = event.replacement if isinstance(event, e.Correction) else event
-    if isinstance(what, e.GoodsReceived):
+    if isinstance(what, e.GoodsReceived) and what.purchase_order is None and what.quantity:
+        told = {"units": str(what.quantity), "document": what.document.id}
         scope = replaced or key
-        if what.purchase_order is None and what.quantity:
-            told = {"units": str(what.quantity), "document": what.document.id}
-            open_exception(draft, sku, "blind_receipt", scope, told, what.event_time, location=what.location)
-        elif replaced:
-            close_exception(draft, sku, "blind_receipt", scope, now, evidence={"settled_by": key})
+        open_exception(draft, sku, "blind_receipt", scope, told, what.event_time, location=what.location)
+    elif replaced and (what is None or isinstance(what, e.GoodsReceived)):
+        close_exception(draft, sku, "blind_receipt", replaced, now, evidence={"settled_by": key})
     elif isinstance(what, e.CountRecorded):
         # A count says what is there, whatever came too late to be booked.
         close_exception(draft, sku, "late_event", what.location, now, evidence={"counted_by": key})
@@ -94,8 +122,8 @@ def taken_in(draft: Draft, event: Event, key: str, replaced: str, now: int) -> N
         _adjusted(draft, sku, what.location, key, now)
 
 
-TELLING = (e.GoodsReceived, e.CountRecorded, e.StockAdjusted)
-"""Events that `taken_in` may have something to say about, even where they replace nothing."""
+TELLING = (e.GoodsReceived, e.CountRecorded, e.StockAdjusted, *REVERSALS)
+"""Events that `take_in` may have something to say about, even where they replace no version of their own."""
 
 
 def _adjusted(draft: Draft, sku: str, location: str, key: str, now: int) -> None:
