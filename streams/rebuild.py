@@ -26,7 +26,7 @@ from typing import Self, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from rocksdict import WriteBatch
 
-from atp.book import CLOCK_KEY, Clock, changelog_of
+from atp.book import CLOCK_KEY, Clock
 from atp.errors import FatalError
 from atp.fold import Frame
 from streams.batch import Batch, Place, RowOut
@@ -39,6 +39,7 @@ from streams.settings import Settings
 from streams.table import Reflects, Shared, Table, destroy
 from streams.topics_admin import ensure_topics, topic_name
 from topologies import topics
+from topologies.partitioning import partition_of
 from topologies.topics import Topic
 from topologies.topology import Topology
 
@@ -197,7 +198,7 @@ class Rebuild:
 
     def _listen(self, aside: _Aside, decided: Decided) -> None:
         """Read what the outputs of a partition hold."""
-        partition = aside.standing.partition
+        partition, partitions = aside.standing.partition, self._settings.partitions
         by_name = {self._name(topic): topic for topic in self._topology.outputs}
         with reader(self._brokers, f"rebuild-{partition}") as consumer:
             for name, topic in by_name.items():
@@ -205,7 +206,11 @@ class Rebuild:
                 if low:  # Until its first record tells: what it may have held by its age.
                     aside.said.begins(topic, int(time.time() * 1000) - (topic.retention_ms or 0))
             first = set(by_name)
-            starts = [TopicPartition(name, partition, OFFSET_BEGINNING) for name in by_name]
+            starts = [
+                TopicPartition(name, number, OFFSET_BEGINNING)
+                for name, topic in by_name.items()
+                for number in (range(partitions) if topic.crosses else (partition,))
+            ]
             for message in _records(to_end(consumer, starts)):
                 name = str(message.topic())
                 topic = by_name[name]
@@ -214,9 +219,13 @@ class Rebuild:
                     if aside.said.begins_late(topic):
                         aside.said.begins(topic, message.timestamp()[1])
                 key, value = message.key(), message.value()
-                if isinstance(key, bytes):
-                    aside.said.hear(topic, key, value)
-                if topic is topics.DECISIONS and isinstance(value, bytes):
+                if not isinstance(key, bytes):
+                    continue
+                # What crosses is keyed by the one who hears it and the one of whom it tells, whose partition said it.
+                if topic.crosses and partition_of(key.rpartition(b"|")[2], partitions) != partition:
+                    continue
+                aside.said.hear(topic, key, value)
+                if topic is topics.DECISIONS and value is not None:
                     decided.hear(value)
 
     # Writing ----------------------------------------------------------------------------------------------------
@@ -256,13 +265,12 @@ class Rebuild:
     def _changed(self, aside: _Aside) -> Iterator[RowOut]:
         """Yield the rows in which the changelog differs from what was folded, in key order."""
         before = self._logged(aside.standing.partition)
-        by_name = {topic.name: topic for topic in (self._topology.changelog, self._topology.evidence)}
+        changelog, evidence = self._topology.changelog, self._topology.evidence
         try:
             for raw, was, now in _merged(before.raw(), aside.table.raw()):
                 aside.result.rows += now is not None
                 if was != now:
-                    key = raw.decode()
-                    yield RowOut(by_name[changelog_of(key)], key, now)
+                    yield RowOut(evidence if raw.startswith(b"e") else changelog, raw.decode(), now)
         finally:
             before.delete()
 

@@ -172,7 +172,9 @@ class Said:
         for topic in self._topics.values():
             if topic.compacted:
                 for key, value in self._scan(b"n", topic):
-                    yield topic, key, value
+                    said = self._db.get(_key(b"l", topic, key))
+                    if said is None or not _of_kits(said):
+                        yield topic, key, value
 
     def _add(self, topic: Topic, key: bytes, value: bytes) -> None:
         self._added += 1
@@ -286,7 +288,7 @@ def _follows(new: Any, said: Any) -> bool:  # noqa: ANN401
 
 
 def _of_kits(value: bytes) -> bool:
-    """Say whether an answer is for a kit: another topology says it, and takes it back."""
+    """Say whether an answer is for a kit: another topology gives it, and takes it back."""
     answer = codec.decode(value)
     return isinstance(answer, AvailabilityChanged) and answer.kit is not None
 
