@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import broker, decisions, hosts, latency, load, restoring
+from bench.decisions import Decisions
 from bench.hosts import FAUST, FLOOR, OURS, QUIX, Run
 from streams.settings import Settings
 
@@ -48,7 +49,7 @@ class Report:
     restore: restoring.Restore | None = None
     profile: hosts.Seen | None = None
     ages: list[latency.Ages] | None = None
-    decisions: decisions.Decisions | None = None
+    decisions: Decisions | None = None
 
     def encode(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
