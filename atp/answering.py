@@ -132,6 +132,8 @@ def settle(
         look_at=summary.look_at,
         swept=summary.swept or now,
         promised=promised,
+        copied=summary.copied,
+        compared=summary.compared,
     )
     if matured:
         settled = reassess(draft, sku, settled, now)

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 from atp.admission import compare, digest, rank_of, reversal_rank
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
+from atp.attention import answer
+from atp.beside import Beside, compared, tell_beside
 from atp.bills import fold_bill, tell_kits
 from atp.attention import answer
 from atp.book import (
@@ -77,6 +79,8 @@ FACTS = get_args(Fact)
 SUPPLY = get_args(SupplyEvent)
 GRANTS = get_args(Grant)
 ATTENTION = get_args(Attention)
+BESIDE = get_args(Beside)
+ATTENTION = get_args(Attention)
 SUPPLY_KEPT = 180 * DAY
 """A closed line of supply is known this long beyond the window: sources send their purchase orders again."""
 
@@ -87,7 +91,8 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
     Reads `rows`, changes nothing. An event without a SKU is folded for everything in its scope that the
     partition holds. Raises: nothing that data can cause.
     """
-    return tell_kits(rows, event, frame, _fold(rows, event, frame))
+    outcome = compared(rows, event, frame, _fold(rows, event, frame), _fold)
+    return tell_kits(rows, event, frame, outcome)
 
 
 def _fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
@@ -114,6 +119,8 @@ def _folded(rows: Rows, event: Event, frame: Frame, tick: int | None) -> Outcome
         return answer(rows, event, frame, tick)
     if isinstance(event, MasterChanged) and event.kit:
         return fold_bill(rows, event, frame)
+    if isinstance(event, BESIDE):
+        return tell_beside(rows, event, frame, tick, _fold)
     return Outcome(verdict="not_folded_yet", changes={}, effects=())
 
 

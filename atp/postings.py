@@ -4,27 +4,13 @@ A posting key depends on the event, the leg and the version alone, so however li
 ERP that refuses a key it has seen counts each movement once. Source: docs/domain.md section 9.
 """
 
-from datetime import date
-from functools import lru_cache
 from hashlib import sha256
 
 from atp.book import Evidence, Leg
 from atp.catalogue import COUNT_VAR, document_type, words
 from atp.draft import Draft
 from atp.effects import ErpLeg, ErpLine
-from atp.events import DAY
-
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-
-
-@lru_cache(maxsize=4096)
-def _day(number: int) -> str:
-    return date.fromordinal(EPOCH_ORDINAL + number).isoformat()
-
-
-def business_date(event_time: int) -> str:
-    """The day in UTC, as YYYY-MM-DD."""
-    return _day(event_time // DAY)
+from atp.masters import business_date
 
 
 def posting_key(event_key: str, version: str, time: int, part: str) -> str:
@@ -40,7 +26,7 @@ def post(draft: Draft, sku: str, event_key: str, evidence: Evidence, reason: str
     """Add the lines of a version that is put in force."""
     for number, leg in enumerate(evidence.legs):
         key = posting_key(event_key, evidence.rank, evidence.event_time, str(number))
-        draft.effects.append(_line(sku, event_key, evidence, leg, key, "", reason))
+        draft.effects.append(_line(draft, sku, event_key, evidence, leg, key, "", reason))
 
 
 def take_back(draft: Draft, sku: str, event_key: str, evidence: Evidence) -> None:
@@ -50,7 +36,9 @@ def take_back(draft: Draft, sku: str, event_key: str, evidence: Evidence) -> Non
         key = posting_key(event_key, evidence.rank, evidence.event_time, f"{number} reversed")
         opposite = Leg(source=leg.target, target=leg.source, quantity=leg.quantity)
         draft.effects.append(
-            _line(sku, event_key, evidence, opposite, key, original, "reversal", document_type(evidence.type, leg))
+            _line(
+                draft, sku, event_key, evidence, opposite, key, original, "reversal", document_type(evidence.type, leg)
+            )
         )
 
 
@@ -64,7 +52,7 @@ def post_variance(
             document_type="COUNT",
             sku=sku,
             location=location,
-            business_date=business_date(as_of),
+            business_date=business_date(draft, location, as_of),
             quantity=change,
             legs=(ErpLeg(account=COUNT_VAR, quantity=-change), ErpLeg(account=f"{bucket}|{location}", quantity=change)),
             reason="count",
@@ -77,7 +65,15 @@ def post_variance(
 
 
 def _line(
-    sku: str, event_key: str, evidence: Evidence, leg: Leg, key: str, reverses: str, reason: str, kind: str = ""
+    draft: Draft,
+    sku: str,
+    event_key: str,
+    evidence: Evidence,
+    leg: Leg,
+    key: str,
+    reverses: str,
+    reason: str,
+    kind: str = "",
 ) -> ErpLine:
     source, target = words(leg.source), words(leg.target)
     # A bucket is two words, a transfer four, a boundary account one; each leg has a location on one side at least.
@@ -88,7 +84,7 @@ def _line(
         document_type=kind or document_type(evidence.type, leg),
         sku=sku,
         location=place[-1],
-        business_date=business_date(evidence.event_time),
+        business_date=business_date(draft, place[-1], evidence.event_time),
         quantity=on_hand,
         legs=(
             ErpLeg(account=leg.source, quantity=-leg.quantity),

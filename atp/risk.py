@@ -20,6 +20,7 @@ IMMINENT = "imminent"
 OVERSOLD = "oversold"
 RING_SHORT = "ring_short"
 PROJECTED = "projected"
+EXPOSURE = "exposure"
 JUDGED_AT_EVENTS = (NEGATIVE_STOCK, OVERSOLD, RING_SHORT, PROJECTED)
 PROJECTED_DAYS = 2
 """A dated figure below 0 within this many days is a risk."""
@@ -40,6 +41,7 @@ ACTIONS = {
     OVERSOLD: "find stock for these orders by transfer or purchase, or tell the customers now; accept no more",
     RING_SHORT: "move stock to this channel's locations, or return part of its ring-fence",
     PROJECTED: "bring supply forward, or move demand to a later day",
+    EXPOSURE: "send this channel its availability again, and see why it does not apply it",
 }
 
 
@@ -81,6 +83,24 @@ def judge(
         if known.quantity != quantity:
             _tell(draft, sku, kind, scope, known, "restated", known.severity, quantity, now, told)
     return False
+
+
+def exposure(draft: Draft, sku: str, channel: str, over: int, now: int, evidence: dict[str, str]) -> None:
+    """Open, restate or close the risk that a channel shows `over` units more than may be promised.
+
+    It closes at once: the copy has caught up, or the stock came.
+    """
+    key = risk_key(sku, EXPOSURE, channel)
+    known = draft.get(key)
+    if over <= 0:
+        if isinstance(known, Risk):
+            draft.put(key, None)
+            _tell(draft, sku, EXPOSURE, channel, known, "closed", known.severity, known.quantity, now, evidence)
+    elif not isinstance(known, Risk):
+        _open(draft, sku, EXPOSURE, channel, "HIGH", over, now, evidence)
+    elif known.quantity != over:
+        draft.put(key, _risk(known, calm_since=None, quantity=over))
+        _tell(draft, sku, EXPOSURE, channel, known, "restated", known.severity, over, now, evidence)
 
 
 def close_when_calm(draft: Draft, sku: str, kind: str, scope: str, tick: int, calm: int) -> bool:

@@ -1,0 +1,109 @@
+"""The book beside others: snapshots, channels' copies, full counts, master data, sources as a whole.
+
+`receive` folds the events that say what others hold; `compared` looks at what any other event changed that others were
+compared with.
+"""
+
+from dataclasses import replace
+
+from atp.book import CLOCK_KEY, Clock, Row, Rows, Summary, business_key
+from atp.closings import Fold, close, listed_after_all
+from atp.copies import acknowledge, follow, report
+from atp.differences import forget
+from atp.draft import Draft
+from atp.effects import Cause
+from atp.events import (
+    ChannelAck,
+    ChannelReported,
+    CountClosed,
+    CountRecorded,
+    Event,
+    MasterChanged,
+    SequenceGapClosed,
+    SequenceGapOpened,
+    SnapshotReceived,
+    SourceMark,
+    TimeTicked,
+)
+from atp.feeds import gap, mark
+from atp.masters import change
+from atp.outcome import Frame, Outcome, oldest_of, text_of
+from atp.reviews import review
+from atp.snapshots import as_count, receive, restate
+
+Beside = (
+    SnapshotReceived
+    | ChannelAck
+    | ChannelReported
+    | CountClosed
+    | MasterChanged
+    | SourceMark
+    | SequenceGapOpened
+    | SequenceGapClosed
+)
+
+
+def tell_beside(rows: Rows, event: Beside, frame: Frame, tick: int | None, fold: Fold) -> Outcome:
+    """Fold an event that says what others hold; `fold` folds a count that it comes to."""
+    match event:
+        case SnapshotReceived() if event.channel:
+            return report(rows, event, frame, tick)
+        case SnapshotReceived():
+            asked = Draft(rows, Cause(type="", key=""), frame.epoch, tick)
+            count = as_count(asked, event, frame.window)
+            return receive(rows, event, frame, tick) if count is None else fold(rows, count, frame)
+        case ChannelAck():
+            return acknowledge(rows, event, frame, tick)
+        case ChannelReported():
+            return report(rows, event, frame, tick)
+        case CountClosed():
+            return close(rows, event, frame, tick, fold)
+        case MasterChanged():
+            return change(rows, event, frame, tick)
+        case SourceMark():
+            return mark(rows, event, frame, tick)
+        case SequenceGapOpened() | SequenceGapClosed():
+            return gap(rows, event, frame, tick)
+
+
+def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fold) -> Outcome:
+    """Look at what the event changed that others were compared with, or show; `fold` as before."""
+    if outcome.verdict != "folded":
+        return outcome
+    counted = isinstance(event, CountRecorded)
+    if not (counted or isinstance(event, TimeTicked) or any(_is_compared(row) for row in outcome.changes.values())):
+        return outcome
+    draft = _resumed(rows, event, frame, outcome)
+    if isinstance(event, CountRecorded) and (withdrawal := listed_after_all(draft, event)) is not None:
+        more = fold(draft, withdrawal, frame)
+        draft.changes.update(more.changes)
+        draft.effects.extend(more.effects)
+    for key, summary in list(draft.changes.items()):
+        if not isinstance(summary, Summary) or not _is_compared(summary):
+            continue
+        sku, before = key[2:], rows.get(key)
+        oldest = oldest_of(summary.clock, draft.tick, frame)
+        follow(draft, sku, summary)
+        restate(draft, summary, sku, oldest)
+        if isinstance(before, Summary) and before.swept != summary.swept:
+            forget(draft, sku, oldest)
+    if isinstance(event, TimeTicked):
+        review(draft, event.event_time)
+    return replace(outcome, changes=draft.changes, effects=tuple(draft.effects))
+
+
+def _is_compared(row: Row | None) -> bool:
+    return isinstance(row, Summary) and bool(row.copied or row.compared)
+
+
+def _resumed(rows: Rows, event: Event, frame: Frame, outcome: Outcome) -> Draft:
+    """The draft of an outcome, to go on with."""
+    key = business_key(event.source, event.document, type(event).__name__, event.sku)
+    if isinstance(event, TimeTicked):
+        key = text_of(event.event_time)
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, None)
+    draft.changes.update(outcome.changes)
+    draft.effects.extend(outcome.effects)
+    clock = draft.get(CLOCK_KEY)
+    draft.tick = clock.tick if isinstance(clock, Clock) else None
+    return draft

@@ -1,0 +1,54 @@
+"""Master data: attributes of SKUs and locations, as sources state them.
+
+What the fold itself reads: of a location `zone` (such as Europe/Berlin) and `cut_off` (such as 04:00), which make its
+trading day; of a SKU `pack`, or `pack.case` and the like, for hints. A MasterChanged without a location holds for all
+locations that state nothing themselves.
+"""
+
+from atp.admission import digest
+from atp.book import MasterEntry, Masters, Row, Rows, business_key, masters_key
+from atp.calendar import trading_day
+from atp.draft import Draft
+from atp.effects import Cause
+from atp.events import MasterChanged
+from atp.outcome import Frame, Outcome, refuse
+
+
+def change(rows: Rows, event: MasterChanged, frame: Frame, tick: int | None) -> Outcome:
+    """Note what is stated of a SKU or a location; of each document the greatest revision stands."""
+    key = business_key(event.source, event.document, type(event).__name__, event.sku)
+    where = masters_key(event.sku, event.location)
+    row = rows.get(where)
+    entries = row.entries if isinstance(row, Masters) else ()
+    mine = MasterEntry(
+        key=key, rev=event.rev, digest=digest(event), effective=event.event_time, attributes=event.attributes
+    )
+    for known in entries:
+        if known.key != key or known.rev < event.rev:
+            continue
+        if known.rev > event.rev:
+            return Outcome(verdict="superseded", changes={}, effects=())
+        if known.digest == mine.digest:
+            return Outcome(verdict="duplicate", changes={}, effects=())
+        return refuse("conflict", f"{key} is known in revision {event.rev} with other fields; the first stands")
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    kept = [*(one for one in entries if one.key != key), mine]
+    draft.put(where, Masters(entries=tuple(sorted(kept, key=lambda one: (one.effective, one.key)))))
+    return Outcome(verdict="folded", changes=draft.changes, effects=())
+
+
+def business_date(draft: Draft, location: str, time: int) -> str:
+    """The trading day of a location at an instant, as YYYY-MM-DD: the day in UTC where its zone is not known."""
+    here, anywhere = draft.get(masters_key("", location)), draft.get(masters_key("", ""))
+    if here is None and anywhere is None:
+        return trading_day(time)
+    zone, cut_off = (_stated(here, name, time) or _stated(anywhere, name, time) for name in ("zone", "cut_off"))
+    return trading_day(time, zone, cut_off)
+
+
+def _stated(row: Row | None, name: str, time: int) -> str:
+    """An attribute as it stood at a time; as it was first stated, before that. Empty where nobody stated it."""
+    if not isinstance(row, Masters):
+        return ""
+    stated = [(one.effective, one.attributes[name]) for one in row.entries if name in one.attributes]
+    return next((text for effective, text in reversed(stated) if effective <= time), stated[0][1] if stated else "")

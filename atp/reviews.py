@@ -1,0 +1,29 @@
+"""What is looked at again when its time has come: differences that age, lines that are overdue, copies that lag.
+
+A timer that has lost its reason finds nothing to do: nobody takes it back. `what` of its key is
+
+    age|kind|what        a difference that stands, to be told how old it is
+    copy|channel         a channel's copy, whose lag has passed
+"""
+
+from atp.copies import judge_later
+from atp.differences import age
+from atp.draft import Draft
+from atp.events import SECOND
+
+
+def review(draft: Draft, tick: int) -> None:
+    """Look at everything that is due at the tick."""
+    due = []
+    for key, _ in draft.scan("i|"):
+        if int(key.split("|", 2)[1]) * SECOND > tick:
+            break
+        due.append(key)
+    for key in due:
+        draft.put(key, None)
+        sku, why, rest = key.split("|", 4)[2:]
+        if why == "age":
+            kind, what = rest.split("|", 1)
+            age(draft, sku, kind, what)
+        elif why == "copy":
+            judge_later(draft, sku, rest)
