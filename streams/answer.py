@@ -26,6 +26,8 @@ from avro_schemas.instants import instant, instant_or_none
 
 Answer = dict[str, Any]
 """Plain values, ready for JSON."""
+KINDS = "ptrcbk"
+"""First letters of the rows that an answer is made of, beside the SKU's summary and network and the partition's own."""
 R = TypeVar("R")
 
 

@@ -6,6 +6,7 @@
 | `/health/live`  | 200 while the process runs                                                         |
 | `/health/ready` | 200 once partitions were assigned and their tasks are open, else 503               |
 | `/sku/<sku>`    | JSON as `streams.answer` shapes it, with `partition` and `position`; 404 where another has it |
+| `/rows/<sku>`   | JSON as `streams.sku_rows` shapes it: the SKU's rows as bytes, for `atp explain` and `atp what-if` |
 """
 
 import json
@@ -17,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 from atp.book import CLOCK_KEY, POLICIES_KEY
-from streams.answer import answer
+from streams import sku_rows
+from streams.answer import KINDS, answer
 from streams.checkpoint import decode_marker
 from streams.metrics import Metrics
 from streams.tasks import Tasks
@@ -73,17 +75,44 @@ class Query:
             return _json(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, {"ready": ready})
         if path.startswith("/sku/"):
             return self._sku(unquote(path.removeprefix("/sku/")))
-        return _json(HTTPStatus.NOT_FOUND, {"error": "ask for /metrics, /health/live, /health/ready or /sku/<sku>"})
+        if path.startswith("/rows/"):
+            return self._rows(unquote(path.removeprefix("/rows/")))
+        return _json(
+            HTTPStatus.NOT_FOUND, {"error": "ask for /metrics, /health/live, /health/ready, /sku/<sku> or /rows/<sku>"}
+        )
 
     def _sku(self, sku: str) -> tuple[HTTPStatus, str, bytes]:
         task = self._tasks.owner_of(sku) if self._tasks is not None else None
         if task is None or task.table is None:
-            return _json(HTTPStatus.NOT_FOUND, {"error": f"the SKU {sku} is not held by this worker"})
-        view = task.table.view([CLOCK_KEY, POLICIES_KEY, f"s|{sku}"], [f"p|{sku}|", f"t|{sku}|", f"r|{sku}|"])
+            return _elsewhere(sku)
+        view = task.table.view(
+            [CLOCK_KEY, POLICIES_KEY, f"s|{sku}", f"n|{sku}", f"o|{sku}", f"u|{sku}"],
+            [f"{kind}|{sku}|" for kind in KINDS],
+        )
         if view is None:
-            return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": f"the SKU {sku} is being handed over; ask again"})
+            return _moving(sku)
         position = 0 if view.marker is None else decode_marker(view.marker).position
         return _json(HTTPStatus.OK, {**answer(view, sku), "partition": task.partition, "position": position})
+
+    def _rows(self, sku: str) -> tuple[HTTPStatus, str, bytes]:
+        task = self._tasks.owner_of(sku) if self._tasks is not None else None
+        if task is None or task.table is None:
+            return _elsewhere(sku)
+        found = task.table.raw_view(
+            sku_rows.exact_keys(sku), sku_rows.prefixes(sku), lambda key: sku_rows.concerns(key, sku)
+        )
+        if found is None:
+            return _moving(sku)
+        raw, marker = found
+        return _json(HTTPStatus.OK, sku_rows.as_json(raw, task.partition, marker))
+
+
+def _elsewhere(sku: str) -> tuple[HTTPStatus, str, bytes]:
+    return _json(HTTPStatus.NOT_FOUND, {"error": f"the SKU {sku} is not held by this worker"})
+
+
+def _moving(sku: str) -> tuple[HTTPStatus, str, bytes]:
+    return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": f"the SKU {sku} is being handed over; ask again"})
 
 
 def _json(status: HTTPStatus, body: Mapping[str, object]) -> tuple[HTTPStatus, str, bytes]:

@@ -16,7 +16,7 @@ from atp.errors import FatalError
 from avro_schemas import codec
 from sinks.committed import CommittedReader
 from sinks.cut import MarkerFormat, read_cut
-from streams.answer import Answer, answer
+from streams.answer import KINDS, Answer, answer
 from streams.broker import resolve_brokers
 from streams.checkpoint import MARKER_KEY, decode_marker
 from streams.settings import Settings
@@ -68,18 +68,23 @@ def look_up(settings: Settings, sku: str, progress: Progress) -> Answer:
     `position` is the offset of the ledger up to which the answer has heard. Raises: FatalError where no worker runs
     and the brokers do not answer.
     """
-    sku = unicodedata.normalize("NFC", sku)
+    sku = normal(sku)
     return ask_worker(settings, sku) or read_changelog(settings, sku, progress)
 
 
-def ask_worker(settings: Settings, sku: str) -> Answer | None:
-    """Return the answer of the worker of this home that owns the SKU, None where there is none."""
+def normal(sku: str) -> str:
+    """Return a SKU as the edges write it."""
+    return unicodedata.normalize("NFC", sku)
+
+
+def ask_worker(settings: Settings, sku: str, what: str = "sku") -> Answer | None:
+    """Return what the worker of this home that owns the SKU answers to `/<what>/<sku>`, None where there is none."""
     for _ in range(HANDED_OVER_TRIES):
         moving = False
         for address in addresses(settings):
             if address.topic_prefix != settings.topic_prefix or settings.brokers not in (None, address.brokers):
                 continue  # It works for another installation than the one that was named.
-            status, found = _get(f"{address.url}/sku/{quote(sku, safe='')}")
+            status, found = _get(f"{address.url}/{what}/{quote(sku, safe='')}")
             if status == HTTPStatus.OK:
                 return {"source": "worker", "worker": address.url, **found}
             moving = moving or status == HTTPStatus.SERVICE_UNAVAILABLE
@@ -102,8 +107,8 @@ def read_changelog(settings: Settings, sku: str, progress: Progress) -> Answer:
             done += records
             progress(done, high - low)
 
-        exact = (f"s|{sku}".encode(),)
-        begins = (*(f"{kind}|{sku}|".encode() for kind in "ptr"), b"g|")
+        exact = tuple(f"{kind}|{sku}".encode() for kind in "snou")
+        begins = (*(f"{kind}|{sku}|".encode() for kind in KINDS), b"g|")
         cut = read_cut(reader, partition, high, MARKER, advance, lambda key: key.startswith(begins) or key in exact)
     finally:
         reader.close()

@@ -14,7 +14,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -164,21 +164,33 @@ class Table:
 
     def view(self, exact: Sequence[str], prefixes: Sequence[str]) -> "View | None":
         """Return some rows, all of one commit; None once closed. For any thread."""
+        found = self.raw_view(exact, prefixes)
+        if found is None:
+            return None
+        raw, marker = found
+        return View({key.decode(): _decoded(key.decode(), value) for key, value in raw.items()}, marker)
+
+    def raw_view(
+        self, exact: Sequence[str], prefixes: Sequence[str], wanted: Callable[[str], bool] = lambda _: True
+    ) -> tuple[dict[bytes, bytes], bytes | None] | None:
+        """Return some rows as bytes and the marker, all of one commit; None once closed. For any thread.
+
+        `wanted` picks among what lies under the prefixes.
+        """
         with self._closing:
             if self._closed:
                 return None
             # An iterator shows the moment of its making. (A `Snapshot` of rocksdict 0.3.29 does so for `get` alone.)
             iterator = self._db.iter()
-            found: dict[str, Row] = {}
-            for key in exact:
-                for name, value in islice(_walk(iterator, key.encode(), self.folder), 1):
-                    if name == key.encode():
-                        found[key] = _decoded(key, value)
+            found: dict[bytes, bytes] = {}
+            for key in map(str.encode, exact):
+                for name, value in islice(_walk(iterator, key, self.folder), 1):
+                    if name == key:
+                        found[key] = value
             for prefix in prefixes:
-                for name, value in _walk(iterator, prefix.encode(), self.folder):
-                    found[name.decode()] = _decoded(name.decode(), value)
-            marker = dict(islice(_walk(iterator, MARKER_KEY, self.folder), 1)).get(MARKER_KEY)
-        return View(found, marker)
+                under = _walk(iterator, prefix.encode(), self.folder)
+                found.update((name, value) for name, value in under if wanted(name.decode()))
+            return found, dict(islice(_walk(iterator, MARKER_KEY, self.folder), 1)).get(MARKER_KEY)
 
     def close(self) -> None:
         """Flush and close, so that the next owner on this machine reads on from here."""

@@ -1,0 +1,180 @@
+"""`atp what-if`: what events would change if they came now; nothing is published."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from atp.book import business_key
+from atp.effects import AvailabilityChanged, Effect, ErpLine, RequestDecided, RiskChanged, VarianceChanged
+from atp.errors import FatalError
+from atp.events import Event
+from atp.fold import Frame
+from avro_schemas.json_lines import read_lines
+from avro_schemas.plain import plain
+from cli.progress import bar
+from cli.show import paper
+from streams.answer import Answer
+from streams.reader import normal
+from streams.settings import Settings
+from streams.sku_rows import SkuRows, read_sku_rows
+from streams.units import units_of
+from streams.what_if import COMPARED, Supposed, changes, suppose
+
+KINDS = {
+    "availability": AvailabilityChanged,
+    "decisions": RequestDecided,
+    "risks": RiskChanged,
+    "variances": VarianceChanged,
+    "erp_lines": ErpLine,
+}
+"""Effects by the name of their list in the JSON answer; what is none of these is listed under `others`."""
+
+
+def what_if(
+    sku: Annotated[str, typer.Argument(help="The SKU.")],
+    event: Annotated[
+        Path,
+        typer.Option("--event", metavar="FILE|-", help="Events in the public JSON form, one per line; - is stdin."),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fold events over a SKU in memory and show what would change: positions, channels, claims, risks, decisions.
+
+    Nothing is published. The events come after all that the SKU has heard, in the order of the file, and must be of
+    this SKU or of none (a policy, a tick). An event that is known already counts as the duplicate that it is. Exits 1
+    where an event would be refused.
+
+    Examples:
+
+        atp what-if CHAIR --event order.jsonl
+
+        echo '{"type":"TimeTicked", ...}' | atp what-if CHAIR --event - --json
+    """
+    settings, sku = Settings(), normal(sku)
+    events = _events(event, settings)
+    with bar("reading the rows") as progress:
+        found = read_sku_rows(settings, sku, progress)
+    supposed = suppose(found.rows, sku, events, Frame(window=settings.window, epoch=found.epoch))
+    if as_json:
+        typer.echo(json.dumps(as_plain(sku, found, supposed), ensure_ascii=False))
+    else:
+        for text in told(sku, found, supposed):
+            typer.echo(text)
+    if any(step.detail for step in supposed.steps):
+        raise typer.Exit(1)
+
+
+def as_plain(sku: str, found: SkuRows, supposed: Supposed) -> Answer:
+    """Shape the answer for JSON."""
+    listed: dict[str, list[Any]] = {name: [] for name in (*KINDS, "others")}
+    for effect in supposed.effects:
+        listed[_kind(effect)].append(plain(effect))
+    return {
+        "sku": sku,
+        **found.source,
+        "partition": found.partition,
+        "position": found.position,
+        "events": [
+            {
+                "type": type(step.event).__name__,
+                "key": key_of(step.event),
+                "verdict": step.verdict,
+                "detail": step.detail,
+            }
+            for step in supposed.steps
+        ],
+        "changes": changes(supposed),
+        "effects": listed,
+        "before": supposed.before,
+        "after": supposed.after,
+    }
+
+
+def told(sku: str, found: SkuRows, supposed: Supposed) -> Iterator[str]:
+    """Say in lines what would change."""
+    yield (
+        f"{sku}, events heard up to {supposed.before['as_of'] or 'none'} ({found.source['source']}, partition "
+        f"{found.partition}, ledger up to offset {found.position}); nothing is published"
+    )
+    yield "\nevents"
+    for step in supposed.steps:
+        why = f": {step.detail}" if step.detail else ""
+        yield f"  {type(step.event).__name__:<22} {step.verdict:<12} {paper(key_of(step.event))}{why}"
+    changed = changes(supposed)
+    for title, entries in changed.items():
+        if entries:
+            yield f"\n{title.replace('_', ' ')}"
+        for entry in entries:
+            name = " ".join(str(entry[key]) for key in COMPARED[title].keys)
+            figures = ", ".join(
+                f"{figure.replace('_', ' ')} {_figure(was)} -> {_figure(now)}"
+                for figure, (was, now) in entry["changes"].items()
+            )
+            yield f"  {name}: {figures}"
+    yield from _said("decisions", [_decision(e) for e in supposed.effects if isinstance(e, RequestDecided)])
+    yield from _said("risks", [_risk(e) for e in supposed.effects if isinstance(e, RiskChanged)])
+    yield from _said("variances", [_variance(e) for e in supposed.effects if isinstance(e, VarianceChanged)])
+    postings = [effect for effect in supposed.effects if isinstance(effect, ErpLine)]
+    yield from _said("posting lines", [_posting(one) for one in postings])
+    others = [plain(effect) for effect in supposed.effects if _kind(effect) == "others"]
+    yield from _said("others", [json.dumps(one, ensure_ascii=False) for one in others])
+    if not any(changed.values()) and not supposed.effects:
+        yield "\nnothing would change"
+
+
+def key_of(event: Event) -> str:
+    return business_key(event.source, event.document, type(event).__name__, event.sku)
+
+
+def _events(file: Path, settings: Settings) -> list[Event]:
+    try:
+        stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    except OSError as error:
+        raise FatalError(f"cannot read {file}: {error.strerror}. Name another, or - for standard input.") from error
+    with stream:
+        lines = list(read_lines(stream, units_of(settings.units)))
+    wrong = [f"line {line.number}: {problem}" for line in lines for problem in line.problems]
+    if wrong:
+        raise FatalError("\n".join([*wrong, f"Every field is in docs/events.md; try: atp publish {file} --dry-run"]))
+    events = [event for line in lines for event in line.events]
+    if not events:
+        raise FatalError(f"{file} holds no event. Write one per line, as docs/events.md has them.")
+    return events
+
+
+def _kind(effect: Effect) -> str:
+    return next((name for name, kind in KINDS.items() if isinstance(effect, kind)), "others")
+
+
+def _said(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"\n{title}"
+        for text in lines:
+            yield f"  {text}"
+
+
+def _figure(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _decision(one: RequestDecided) -> str:
+    why = f" ({one.reason})" if one.reason else ""
+    return f"{one.request_id}: {one.decision} {one.quantity} of {one.requested}{why}; could take {one.atp}"
+
+
+def _risk(one: RiskChanged) -> str:
+    return f"{one.transition} {one.severity} {one.kind} {one.scope}: {one.quantity}".replace(" :", ":")
+
+
+def _variance(one: VarianceChanged) -> str:
+    return f"{one.status} {one.kind} at {one.location}: expected {one.expected}, observed {one.observed}, {one.diff:+d}"
+
+
+def _posting(one: ErpLine) -> str:
+    return f"{one.document_type} {one.location} {one.quantity:+d}{' reverses a line' if one.reverses else ''}"

@@ -1,0 +1,179 @@
+"""What was known of a SKU at a moment of the past, folded from the ledger in memory by the production fold.
+
+    past = read_past(settings, "CHAIR", at, progress)
+    past.rows      # as a worker held them then
+
+A moment is meant by the broker's clock: the state is that of the ledger's records which had been appended by then,
+in their order, so it is what a worker that kept up knew, said and promised. By event time instead
+(`by_event_time`) it is what we know today about then: records that came later count where they are dated by then.
+
+Only the SKU's records, and those without a SKU (ticks, policies), are folded. What was decided on requests is read
+from `reservation-decisions` and not decided anew. Memory holds the SKU's rows: one window of its events at most.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from confluent_kafka import OFFSET_BEGINNING, Message
+
+from atp.effects import RequestDecided
+from atp.errors import FatalError, PoisonError
+from atp.fold import Frame
+from avro_schemas import codec
+from sinks.committed import CommittedReader
+from streams.batch import Batch, Place, Record
+from streams.broker import resolve_brokers
+from streams.memory import MemoryRows
+from streams.reader import Progress, normal
+from streams.settings import Settings
+from streams.topics_admin import topic_name
+from topologies.inventory import INVENTORY
+from topologies.partitioning import partition_of
+from topologies.topics import DECISIONS, LEDGER
+
+TAKE = 20_000
+BATCH = 1_000
+"""Records folded before their rows are sealed: what could not be written then is refused here as it was there."""
+MILLISECOND = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A SKU as it was."""
+
+    rows: MemoryRows
+    partition: int
+    position: int
+    """The offset behind the last record that counts."""
+    records: int
+    """Records of the SKU, or without one, that were folded."""
+    last_ms: int | None
+    """When the last of them was appended, by the broker's clock in unix milliseconds."""
+
+
+class PastFold:
+    """Folds one SKU's records of a partition, in their order."""
+
+    def __init__(
+        self, sku: str, place: Place, window: int, decided: Mapping[str, RequestDecided], event_time_max: int | None
+    ) -> None:
+        """`event_time_max`, in microseconds, passes over what is dated later; None folds everything."""
+        self._key = sku.encode()
+        self._place = place
+        self._frame = Frame(window=window, decided=decided)
+        self._event_time_max = event_time_max
+        self.rows = MemoryRows()
+        self.records = 0
+        self.last_ms: int | None = None
+        self._batch = self._new()
+
+    def take(self, record: Record) -> None:
+        """Fold a record if it concerns the SKU."""
+        if record.key and record.key != self._key:
+            return
+        if self._event_time_max is not None and _dated_after(record, self._event_time_max):
+            return
+        self._batch.fold(*record)
+        self.records += 1
+        self.last_ms = record.timestamp_ms
+        if len(self._batch) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring `rows` up to what was folded. Raises: FatalError where the fold made stock out of nothing."""
+        if not len(self._batch):
+            return
+        for key, row in self._batch.seal().changes.items():
+            self.rows.put(key, row)
+        self._batch = self._new()
+
+    def _new(self) -> Batch:
+        return Batch(INVENTORY, self._place, self.rows, self._frame)
+
+
+def read_past(settings: Settings, sku: str, at: int, progress: Progress, *, by_event_time: bool = False) -> Past:
+    """Fold the SKU's records up to `at`, microseconds since 1970-01-01 UTC. Raises: FatalError.
+
+    `progress` hears (records read, records that there are) of the partition.
+    """
+    sku = normal(sku)
+    brokers = resolve_brokers(settings)
+    ledger = CommittedReader(brokers, topic_name(settings, LEDGER))
+    try:
+        partition = partition_of(sku.encode(), len(ledger.partitions))
+        low, high = ledger.bounds(partition)
+        if low:
+            raise FatalError(
+                f"partition {partition} of {ledger.topic} begins at offset {low}: what was before cannot be folded. "
+                f"Ask for what is known now: atp explain {sku}"
+            )
+        decided = _decisions(brokers, settings, sku, partition)
+        place = Place(ledger.topic, partition, len(ledger.partitions))
+        folding = PastFold(sku, place, settings.window, decided, at if by_event_time else None)
+        position, done = 0, 0
+        for messages in _chunks(ledger, partition, high):
+            for message in messages:
+                record = _record(message)
+                if not by_event_time and record.timestamp_ms * MILLISECOND > at:
+                    break
+                folding.take(record)
+                position = record.offset + 1
+            else:
+                done += len(messages)
+                progress(done, high)
+                continue
+            break
+        folding.flush()
+    finally:
+        ledger.close()
+    return Past(folding.rows, partition, position, folding.records, folding.last_ms)
+
+
+def _decisions(brokers: str, settings: Settings, sku: str, partition: int) -> dict[str, RequestDecided]:
+    """Return the logged answers about a SKU, by request id; the first on a request stands."""
+    found: dict[str, RequestDecided] = {}
+    reader = CommittedReader(brokers, topic_name(settings, DECISIONS))
+    try:
+        _, high = reader.bounds(partition)
+        for message in chain.from_iterable(_chunks(reader, partition, high)):
+            value = message.value()
+            said = codec.decode(value) if isinstance(value, bytes) else None
+            if isinstance(said, RequestDecided) and said.sku == sku:
+                found.setdefault(said.request_id, said)
+    finally:
+        reader.close()
+    return found
+
+
+def _chunks(reader: CommittedReader, partition: int, high: int) -> Iterable[list[Message]]:
+    """Yield the records of a partition up to offset `high`, in order."""
+    reader.assign({partition: OFFSET_BEGINNING})
+    reached = high == 0
+    while not reached:
+        messages = reader.take(TAKE, 0.2)
+        before = [message for message in messages if (message.offset() or 0) < high]
+        if before:
+            yield before
+        reached = len(before) < len(messages) or reader.caught_up
+
+
+def _record(message: Message) -> Record:
+    offset = message.offset()
+    assert offset is not None
+    key, value = message.key(), message.value()
+    return Record(
+        offset,
+        message.timestamp()[1],
+        key if isinstance(key, bytes) else None,
+        value if isinstance(value, bytes) else None,
+        message.headers(),  # type: ignore[arg-type]  # a list, where there are any
+    )
+
+
+def _dated_after(record: Record, time: int) -> bool:
+    """Say whether a record is an event dated later; what is no event is left to the fold to refuse."""
+    try:
+        return record.value is not None and codec.decode_event(record.value).event_time > time
+    except PoisonError:
+        return False
