@@ -78,14 +78,16 @@ class Rig:
     def worker(
         self,
         *options: str,
-        topology: str = "inventory",
+        topology: str | None = "inventory",
         until_idle: float | None = 1.5,
         environ: dict[str, str] | None = None,
     ) -> Worker:
-        """Start a worker of one topology."""
+        """Start a worker of one topology, or of all with None."""
         log = self.settings.home / f"worker-{len(self.workers)}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "cli", "worker", "--topology", topology, *options]
+        command = [sys.executable, "-m", "cli", "worker", *options]
+        if topology is not None:
+            command += ["--topology", topology]
         if until_idle is not None:
             command += ["--until-idle", str(until_idle)]
         with log.open("wb") as output:
