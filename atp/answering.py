@@ -45,6 +45,7 @@ from atp.draft import Draft
 from atp.events import DAY, HOUR, MINUTE, SECOND
 from atp.ledger import HOLDS, DemandChange, Ledger
 from atp.outlook import SupplyTerms, horizon, in_transit, inbound_of
+from atp.planning import advise_later, asked
 from atp.policy import Book, NodeTerms, declared
 from atp.publication import Drawn, held, settle_channel, settle_position
 from atp.risk import (
@@ -134,6 +135,7 @@ def settle(
         promised=promised,
         copied=summary.copied,
         compared=summary.compared,
+        advise_at=summary.advise_at if summary.channels else asked(draft, summary),
     )
     if matured:
         settled = reassess(draft, sku, settled, now)
@@ -143,6 +145,8 @@ def settle(
             settled = look_later(draft, sku, settled, _next_day(draft.tick))
     if ledger.waits_for_calm:
         settled = look_later(draft, sku, settled, max(now, draft.tick or 0) + NEGATIVE_CALM)
+    if settled.advise_at:
+        settled = advise_later(draft, sku, settled, max(now, draft.tick or 0))
     return watch(draft, sku, settled) if hours else settled
 
 
@@ -477,6 +481,7 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
     `naming` is a channel that has just been named.
     """
     policies = SkuPolicies(draft, sku, summary, now)
+    summary = advise_later(draft, sku, replace(summary, advise_at=asked(draft, summary)), max(now, draft.tick or 0))
     claims = _due_claims(draft, sku) if summary.promised else None
     places: dict[str, Position] = {}
     for location, row in list(positions(draft, sku)):

@@ -4,6 +4,7 @@ An answer moves no clock and is never late. One that names nothing that is open 
 was resolved meanwhile. Source: docs/domain.md, sections "Exceptions" and "Advice".
 """
 
+from atp.advice import decide
 from atp.book import Rows, business_key
 from atp.draft import Draft
 from atp.effects import Cause
@@ -18,5 +19,5 @@ def answer(rows: Rows, event: Attention, frame: Frame, tick: int | None) -> Outc
         return refuse("future", f"dated {text_of(event.event_time)}, over a day after the last tick {text_of(tick)}")
     key = business_key(event.source, event.document, type(event).__name__, event.sku)
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
-    heard = acknowledge(draft, event) if isinstance(event, ExceptionAcknowledged) else False
+    heard = acknowledge(draft, event) if isinstance(event, ExceptionAcknowledged) else decide(draft, event)
     return Outcome(verdict="folded" if heard else "superseded", changes=draft.changes, effects=tuple(draft.effects))

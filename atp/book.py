@@ -26,6 +26,7 @@
 | Heard     | `j|kit|sku`                | kits-changelog      |
 | KitState  | `y|kit`                    | kits-changelog      |
 | Timer     | `q|second|sku|kind|scope`  | inventory-changelog |
+| Timer     | `m|second|sku|kind|location`| inventory-changelog |
 | Timer     | `i|second|sku|what`        | inventory-changelog |
 | Evidence  | `e|sku|event key`          | inventory-evidence  |
 
@@ -139,6 +140,8 @@ class Summary:
     compared: int = 0
     """The latest time that a snapshot kept as a Variance speaks of: what is dated up to it may change what was
     expected of it."""
+    advise_at: int = 0
+    """The second of the last reminder to work its advice out; 0 where no policy asks for any."""
 
 
 @immutable
@@ -762,6 +765,11 @@ def review_key(second: int, sku: str, what: str) -> str:
 
 def deadline_key(second: int, sku: str, kind: str, scope: str) -> str:
     return f"q|{second:010d}|{sku}|{kind}|{scope}"
+
+
+def reminder_key(second: int, sku: str, kind: str, location: str) -> str:
+    """An empty `kind` has the SKU's advice worked out."""
+    return f"m|{second:010d}|{sku}|{kind}|{location}"
 
 
 def advice_key(sku: str, kind: str, location: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from atp import events as e
+from atp.advice import COUNT, REPLENISH, TRANSFER, carried_out, propose
 from atp.book import (
     Case,
     Claim,
@@ -33,7 +34,7 @@ from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import DAY, Event
 from atp.exceptions import close_exception, open_exception
-from atp.outcome import REVERSALS, Frame, Outcome
+from atp.outcome import REVERSALS, Frame, Outcome, text_of
 from atp.outlook import line
 from atp.risk import NEGATIVE_STOCK, OVERSOLD, PROJECTED
 
@@ -71,7 +72,11 @@ def attend(draft: Draft, now: int) -> None:
                 since = known.since if isinstance(known, Case) else now  # noqa: PLW2901 - it stands since before
             if kind == "orders_at_risk" and (kind, scope) not in stood:
                 evidence = {**evidence, **lines_at_risk(draft, sku)}  # noqa: PLW2901
-            open_exception(draft, sku, kind, scope, evidence, since, location=location)
+            new = open_exception(draft, sku, kind, scope, evidence, since, location=location)
+            if new and kind == "negative_stock":
+                propose(draft, sku, COUNT, location, 0, {"negative_since": text_of(since)}, now)
+        if after is not None and before is not after:
+            _did_what_was_advised(draft, sku, before, after, now)
 
 
 def refused(rows: Rows, event: Event, frame: Frame, tick: int | None, outcome: Outcome) -> Outcome:
@@ -118,6 +123,7 @@ def take_in(draft: Draft, event: Event, key: str, revised: bool, now: int) -> No
     elif isinstance(what, e.CountRecorded):
         # A count says what is there, whatever came too late to be booked.
         close_exception(draft, sku, "late_event", what.location, now, evidence={"counted_by": key})
+        carried_out(draft, sku, COUNT, what.location, now)
     elif isinstance(what, e.StockAdjusted) and what.document.type == "late":
         _adjusted(draft, sku, what.location, key, now)
 
@@ -137,6 +143,17 @@ def _adjusted(draft: Draft, sku: str, location: str, key: str, now: int) -> None
         draft.put(
             case_key(sku, "late_event", location), replace(known, evidence={**known.evidence, "events": str(left)})
         )
+
+
+def _did_what_was_advised(draft: Draft, sku: str, before: Row | None, after: Row, now: int) -> None:
+    if isinstance(after, Supply):
+        ordered = line(before).ordered if isinstance(before, Supply) else 0
+        if (figures := line(after)).ordered > ordered:
+            carried_out(draft, sku, REPLENISH, figures.location, now)
+    elif isinstance(after, Transfer):
+        shipped = before.shipped if isinstance(before, Transfer) else 0
+        if after.shipped > shipped:
+            carried_out(draft, sku, TRANSFER, after.destination, now)
 
 
 # What stands in a row -------------------------------------------------------------------------------------

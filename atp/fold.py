@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from atp.admission import compare, digest, rank_of, reversal_rank
+from atp.advice import reminded
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
 from atp.attention import answer
 from atp.beside import Beside, compared, tell_beside
 from atp.bills import fold_bill, tell_kits
-from atp.attention import answer
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -69,6 +69,7 @@ from atp.exceptions import deadlines
 from atp.ledger import Ledger
 from atp.outcome import NOTHING_YET, REVERSALS, Frame, Outcome, Verdict, late, oldest_of, refuse, text_of
 from atp.outlook import line
+from atp.planning import plan
 from atp.policy import declared
 from atp.promises import confirmed_late, grant, request, supply
 from atp.risk import NEGATIVE_STOCK
@@ -80,7 +81,6 @@ SUPPLY = get_args(SupplyEvent)
 GRANTS = get_args(Grant)
 ATTENTION = get_args(Attention)
 BESIDE = get_args(Beside)
-ATTENTION = get_args(Attention)
 SUPPLY_KEPT = 180 * DAY
 """A closed line of supply is known this long beyond the window: sources send their purchase orders again."""
 
@@ -367,6 +367,8 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
         draft.put(summary_key(sku), look(draft, sku, row, tick, last) if "" in whats else row)
     attend(draft, tick)
     deadlines(draft, tick)
+    for sku in reminded(draft, tick):
+        plan(draft, sku, tick)
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
 
 

@@ -44,6 +44,7 @@ ROWS = {
     "x|": book.Case,
     "w|": book.Advice,
     "q|": book.Timer,
+    "m|": book.Timer,
     "o|": book.Bills,
     "z|": book.Timer,
     "u|": book.Part,
