@@ -24,6 +24,7 @@ from atp.book import (
     Position,
     Ring,
     Risk,
+    Statement,
     Summary,
     Supply,
     Timer,
@@ -105,7 +106,10 @@ def settle(
     matured = draft.tick is None and matures(draft, summary, summary.clock, now)
     known = draft.get(network_key(sku)) if summary.promised else None
     if isinstance(known, Network) or _networked(ledger):
-        network = _moved(draft, sku, known if channels is before else None, channels, ledger.demand, ledger, policies)
+        # Before the first tick a grant waits for the SKU's clock.
+        granted = draft.tick is None and any(at <= now for at in _grants_after(draft, sku, summary.clock))
+        fresh = channels is not before or granted
+        network = _moved(draft, sku, None if fresh else known, channels, ledger.demand, ledger, policies)
         if network is None:
             network = survey(draft, sku, channels, policies, known if isinstance(known, Network) else None, ledger)
         draft.put(network_key(sku), network)
@@ -379,10 +383,10 @@ def _judge_network(draft: Draft, sku: str, summary: Summary, network: Network, n
     open_rings = {fence.channel: fence.open for fence in network.fences}
     for state in summary.channels:
         name = state.channel
-        if name in open_rings:
-            lacks = open_rings[name] - state.ring
-            evidence = {"ring": str(state.ring), "ring_open": str(open_rings[name])}
-            waits |= judge(draft, sku, RING_SHORT, name, "MEDIUM", lacks, now, bad=lacks > 0, evidence=evidence)
+        ring_open = open_rings.get(name, 0)
+        lacks = ring_open - state.ring
+        evidence = {"ring": str(state.ring), "ring_open": str(ring_open)}
+        waits |= judge(draft, sku, RING_SHORT, name, "MEDIUM", lacks, now, bad=lacks > 0, evidence=evidence)
         soon = [units for day, units in state.horizon if day <= network.today + PROJECTED_DAYS]
         least = min(soon, default=0)
         evidence = {"atp": str(state.atp), "lowest": str(least)}
@@ -397,12 +401,13 @@ def _judge_network(draft: Draft, sku: str, summary: Summary, network: Network, n
 def fences_of(draft: Draft, sku: str, known: Sequence[Fence], now: int) -> tuple[Fence, ...]:
     """Where the ring-fences stand at `now`: a grant waits for its date."""
     before = {fence.channel: fence for fence in known}
-    prefix = ring_key(sku, "")
+    row = draft.get(ring_key(sku))
+    by_channel: dict[str, list[Statement]] = {}
+    for one in row.said if isinstance(row, Ring) else ():
+        if one.event_time <= now:
+            by_channel.setdefault(one.channel, []).append(one)
     found = []
-    for key, row in draft.scan(prefix):
-        assert isinstance(row, Ring)  # nothing else lies under this prefix
-        channel = key[len(prefix) :]
-        said = [one for one in row.said if one.event_time <= now]
+    for channel, said in sorted(by_channel.items()):
         grants = [one for one in said if one.type == "AllocationGranted" and one.quantity]
         if not grants:
             continue
@@ -426,8 +431,10 @@ def fences_of(draft: Draft, sku: str, known: Sequence[Fence], now: int) -> tuple
 
 def _grants_after(draft: Draft, sku: str, last: int | None) -> list[int]:
     """The times of grants and returns that come into force after the tick before."""
-    rows = [row for _, row in draft.scan(ring_key(sku, "")) if isinstance(row, Ring)]
-    return [one.event_time for row in rows for one in row.said if last is None or one.event_time > last]
+    row = draft.get(ring_key(sku))
+    return [
+        one.event_time for one in (row.said if isinstance(row, Ring) else ()) if last is None or one.event_time > last
+    ]
 
 
 def _taken_since(draft: Draft, sku: str, channel: str, first: int) -> int:

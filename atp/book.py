@@ -11,7 +11,7 @@
 | Transfer  | `t|sku|id|line`            | inventory-changelog |
 | Claim     | `c|sku|order|line`         | inventory-changelog |
 | Supply    | `b|sku|purchase order|line`| inventory-changelog |
-| Ring      | `k|sku|channel`            | inventory-changelog |
+| Ring      | `k|sku`                    | inventory-changelog |
 | Network   | `n|sku`                    | inventory-changelog |
 | Decision  | `a|sku|request id`         | inventory-changelog |
 | Timer     | `d|second|sku|what`        | inventory-changelog |
@@ -244,8 +244,13 @@ class Transfer:
     variance: tuple[int, int] | None
     """(expected, observed) as last published, None where nothing was."""
     restatement: int
-    eta: str = ""
-    """The last day that any shipment of it named."""
+    etas: tuple[str, ...] = ()
+    """The days that its shipments in force name, sorted: one for each that names one."""
+
+    @property
+    def eta(self) -> str:
+        """The last day that any shipment of it names; empty where none does."""
+        return self.etas[-1] if self.etas else ""
 
     @property
     def shipped(self) -> int:
@@ -280,6 +285,8 @@ class Statement:
     location: str = ""
     eta: str | None = None
     final: bool = False
+    channel: str = ""
+    """Of a ring-fence."""
     priority: int = 0
 
 
@@ -296,7 +303,7 @@ class Supply:
 
 @immutable
 class Ring:
-    """The ring-fence of a channel: what was granted and returned."""
+    """The ring-fences of a SKU: what was granted to channels and returned."""
 
     said: tuple[Statement, ...]
     """By event key."""
@@ -709,8 +716,8 @@ def supply_key(sku: str, line: str) -> str:
     return f"b|{sku}|{line}"
 
 
-def ring_key(sku: str, channel: str) -> str:
-    return f"k|{sku}|{channel}"
+def ring_key(sku: str) -> str:
+    return f"k|{sku}"
 
 
 def network_key(sku: str) -> str:

@@ -4,8 +4,8 @@ Whatever a leg takes from one account it gives to another, so buckets, transit a
 always add up to 0. Source: docs/domain.md sections 2 and 4.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from atp.book import (
@@ -116,7 +116,7 @@ class DemandChange:
     @property
     def networked(self) -> bool:
         """Say whether something is promised or coming that no one position knows of."""
-        return self.supply or any(self.pending.values()) or any(self.dated.values())
+        return self.supply or self.next_day or any(self.pending.values()) or any(self.dated.values())
 
 
 class Ledger:
@@ -200,7 +200,7 @@ class Ledger:
             self._settle(location, EMPTY, 0, (), dropped="", added=None, touch=touch)
 
     def _settle_lines(self, marks: dict[str, dict[str, int]], event_time: int) -> None:
-        """Tell the lines of claims, supply and transfers what was said of them."""
+        """Tell the lines of claims and of supply what was said of them."""
         draft = self.draft
         for key, said in marks.items():
             row = draft.get(key)
@@ -216,10 +216,6 @@ class Ledger:
                 supply = row if isinstance(row, Supply) else Supply(said=(), received={}, last_time=0)
                 received = _added(supply.received, said)
                 draft.put(key, Supply(said=supply.said, received=received, last_time=max(event_time, supply.last_time)))
-                self.demand.supply = True
-            elif isinstance(row, Transfer):
-                eta = max((row.eta, *(day for day, times in said.items() if times > 0)))
-                draft.put(key, replace(row, eta=eta))
                 self.demand.supply = True
 
     def _change(self, before: Standing, after: Standing, line: str) -> None:
@@ -393,9 +389,9 @@ class Ledger:
                 last_time=max(event_time, known.last_time if known else 0),
                 variance=known.variance if known else None,
                 restatement=known.restatement if known else 0,
-                eta=known.eta if known else "",
+                etas=_named(known.etas if known else (), moves.marks.get(key, {})),
             )
-            if after.eta:
+            if after.etas or (known and known.etas):
                 self.demand.supply = True
             if known and (was := max(0, known.open)):
                 inbound[known.destination] = inbound.get(known.destination, 0) - was
@@ -403,6 +399,12 @@ class Ledger:
                 inbound[destination] = inbound.get(destination, 0) + now
             self.draft.put(key, transfer_variance(self.draft, self.sku, line, after, self.clock))
         return {place: units for place, units in inbound.items() if units}
+
+
+def _named(days: Sequence[str], said: Mapping[str, int]) -> tuple[str, ...]:
+    """Add and remove days, as often as they are named."""
+    times = _added(Counter(days), said)
+    return tuple(sorted(day for day, often in times.items() for _ in range(often)))
 
 
 def _added(tally: Mapping[str, int], said: Mapping[str, int]) -> dict[str, int]:

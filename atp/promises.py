@@ -12,7 +12,9 @@ from atp.admission import digest
 from atp.answering import SkuPolicies, limit, look_later, reassess, settle, survey, with_channels
 from atp.book import (
     ALL_CHANNEL,
+    CLOCK_KEY,
     Claim,
+    Clock,
     Decision,
     Evidence,
     Mark,
@@ -34,7 +36,7 @@ from atp.book import (
     supply_key,
 )
 from atp.causes import attend
-from atp.claims import claim_line, standing, take_mark
+from atp.claims import Standing, claim_line, standing, take_mark
 from atp.draft import Draft
 from atp.effects import Cause, RequestDecided
 from atp.events import (
@@ -90,8 +92,7 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
     logged = frame.decided.get(event.request_id)
     seen = logged.atp if logged else _limit(draft, summary, channel, event.location, policies)
     wanted = event.quantity
-    in_part = max(0, seen) if event.partial else 0
-    units = logged.quantity if logged else wanted if wanted <= seen else in_part
+    units = logged.quantity if logged else _accepted(draft, event, seen)
     state, expires_at = _terms(event, channel, policies)
     if units:
         mark = take_mark(replace(event, channel=channel), state, expires_at, units)
@@ -111,7 +112,7 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
         requested=wanted,
         quantity=units,
         atp=seen,
-        reason="" if units == wanted else _why(event, seen),
+        reason="" if units == wanted else _why(draft.rows, event, seen),
         state=state,
         expires_at=expires_at,
         decided_at=tick,
@@ -205,9 +206,36 @@ def _take(event: ReservationRequested, channel: str, mark: Mark) -> Evidence:
     )
 
 
-def _why(event: ReservationRequested, seen: int) -> str:
+def _accepted(draft: Draft, event: ReservationRequested, seen: int) -> int:
+    """Units of a request that may be accepted where `seen` units can be taken."""
+    before = _line(draft.rows, event)
+    if before.cancelled:
+        return 0
+    left = seen - _revived(before)
+    if event.quantity <= left:
+        return event.quantity
+    return max(0, left) if event.partial else 0
+
+
+def _revived(before: Standing) -> int:
+    """Units of an expired line that a new request for it would hold again."""
+    return max(0, before.requested - before.released - before.consumed) if before.expired else 0
+
+
+def _line(rows: Rows, event: ReservationRequested) -> Standing:
+    """Where the line of a request stood before it."""
+    clock = rows.get(CLOCK_KEY)
+    row = rows.get(claim_key(event.sku, line_of(*claim_line(event))))
+    return standing(row if isinstance(row, Claim) else None, clock.tick if isinstance(clock, Clock) else None)
+
+
+def _why(rows: Rows, event: ReservationRequested, seen: int) -> str:
+    before = _line(rows, event)
+    if before.cancelled:
+        return "the order line was cancelled: request it under another line"
     where = f" at {event.location}" if event.location else ""
-    return f"{event.quantity} asked for, {max(0, seen)} can be promised{where}"
+    again = f", of which {_revived(before)} would go to units of this line that had expired" if _revived(before) else ""
+    return f"{event.quantity} asked for, {max(0, seen)} can be promised{where}{again}"
 
 
 # Supply ---------------------------------------------------------------------------------------------------
@@ -239,10 +267,17 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
         eta=eta,
         final=final,
     )
-    said = _said(known.said, statement)
-    if isinstance(said, Outcome):
-        return said
+    # A revision may name another purchase order line: what the one before said is then taken from there.
+    holder = next((k for k, row in rows.scan(supply_key(sku, "")) if _says(row, key)), where)
+    held = rows.get(holder)
+    told = _said(held.said if isinstance(held, Supply) else (), statement)
+    if isinstance(told, Outcome):
+        return told
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    said = told
+    if holder != where and isinstance(held, Supply):
+        draft.put(holder, replace(held, said=tuple(one for one in held.said if one.key != key)))
+        said = tuple(sorted([*known.said, statement], key=lambda one: one.key))
     draft.put(where, Supply(said=said, received=known.received, last_time=max(known.last_time, event.event_time)))
     summary_row = rows.get(summary_key(sku))
     summary = summary_row if isinstance(summary_row, Summary) else NOTHING_YET
@@ -253,6 +288,10 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
     attend(draft, max(summary.clock, tick or 0))
     draft.put(summary_key(sku), settled)
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
+
+
+def _says(row: object, key: str) -> bool:
+    return isinstance(row, Supply) and any(one.key == key for one in row.said)
 
 
 def _said(said: Sequence[Statement], statement: Statement) -> tuple[Statement, ...] | Outcome:
@@ -278,7 +317,7 @@ def grant(rows: Rows, event: Grant, frame: Frame, tick: int | None) -> Outcome:
     """Note what a channel's ring-fence is given, or gives back."""
     sku, channel = event.sku, event.channel or ALL_CHANNEL
     key = business_key(event.source, event.document, type(event).__name__, sku)
-    row = rows.get(ring_key(sku, channel))
+    row = rows.get(ring_key(sku))
     statement = Statement(
         key=key,
         type=type(event).__name__,
@@ -286,17 +325,23 @@ def grant(rows: Rows, event: Grant, frame: Frame, tick: int | None) -> Outcome:
         digest=digest(event),
         event_time=event.event_time,
         quantity=event.quantity,
+        channel=channel,
         priority=_priority(event),
     )
     said = _said(row.said if isinstance(row, Ring) else (), statement)
-    if isinstance(said, Outcome):
-        return said
-    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
-    draft.put(ring_key(sku, channel), Ring(said=said))
     summary_row = rows.get(summary_key(sku))
     summary = summary_row if isinstance(summary_row, Summary) else NOTHING_YET
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    if isinstance(said, Outcome):
+        if said.verdict != "superseded" or any(state.channel == channel for state in summary.channels):
+            return said
+        # Out of force, but it names a channel that is asked about from now on, in whichever order they came.
+        now = tick if tick is not None else summary.clock
+        draft.put(summary_key(sku), reassess(draft, sku, replace(summary, promised=True), now, naming=channel))
+        return replace(said, changes=draft.changes, effects=tuple(draft.effects))
+    draft.put(ring_key(sku), Ring(said=said))
     now = tick if tick is not None else summary.clock
-    if tick is not None and event.event_time > tick:
+    if event.event_time > now:
         summary = look_later(draft, sku, summary, event.event_time)
     settled = reassess(draft, sku, replace(summary, promised=True), now, naming=channel)
     attend(draft, now)

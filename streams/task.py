@@ -89,6 +89,8 @@ class Task:
         """The next position of the ledger, as committed."""
         self.last_tick = 0
         """The partition's clock as committed, in microseconds; 0 before the first tick."""
+        self.next_due: int | None = None
+        """The second of the first timer that waits; None where none does."""
         self.up_to = time.time()
         """The broker's time, in unix seconds, of the newest event that is committed; at first, of the opening."""
         self.last_event = time.monotonic()
@@ -132,6 +134,7 @@ class Task:
             self._frame = replace(self._frame, epoch=restored.marker.epoch)
         clock = self._table.get(CLOCK_KEY)
         self.last_tick = clock.tick if isinstance(clock, Clock) else 0
+        self.next_due = _first_timer(self._table)
         self.position = self._marker.position
         log.info(
             "opened partition=%d position=%d batch=%d restored_rows=%d seconds=%.2f",
@@ -286,6 +289,8 @@ class Task:
         clock = sealed.changes.get(CLOCK_KEY)
         if isinstance(clock, Clock):
             self.last_tick = clock.tick
+        if any(key.startswith("d|") for key in sealed.changes):
+            self.next_due = _first_timer(self._table)
         self._committed_at = time.monotonic()
         if sealed.events:
             self.last_event = self._committed_at
@@ -358,3 +363,8 @@ class Task:
                 f"{marker.position - 1} were lost. Restore the ledger; or go on without them: "
                 "atp rebuild --from-logs --despite-gaps"
             )
+
+
+def _first_timer(rows: Table) -> int | None:
+    """The second of the first timer that waits."""
+    return next((int(key.split("|")[1]) for key, _ in rows.scan("d|")), None)

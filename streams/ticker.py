@@ -1,7 +1,7 @@
 """Writes the logged ticks: the only clock that the fold knows.
 
-The owner of a partition writes `TimeTicked` into it from the wall clock: at once when its last tick is over a
-minute old, then once a minute, which is as fine as timers are. A tick that comes twice, or from an owner that no
+The owner of a partition writes `TimeTicked` into it from the wall clock: as soon as a timer of the partition is due,
+which is fine to the second, and at least once a minute. A tick that comes twice, or from an owner that no
 longer is one, does no harm: a clock only moves forward.
 """
 
@@ -16,7 +16,7 @@ from atp.events import MINUTE, SECOND, Document, TimeTicked
 from avro_schemas import codec
 from streams.tasks import Tasks
 
-LOOK_S = 1.0
+LOOK_S = 0.5
 """How often the ticker looks which partitions are due."""
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ class Ticker:
             moment = time.time_ns() // 1000 // SECOND * SECOND
             for task in self._tasks.all:
                 last = max(task.last_tick, self._written.get(task.partition, 0))
-                if moment - last >= MINUTE:
+                due = task.next_due is not None and last < task.next_due * SECOND <= moment
+                if due or moment - last >= MINUTE:
                     self._write(task.partition, moment)
             self._producer.poll(0)
 
