@@ -26,6 +26,7 @@ CLASSES = {
         effects.DatedQuantity,
     ),
     "reservation-decisions": (effects.RequestDecided,),
+    "kit-components": (effects.KitComponentChanged, effects.ChannelExposure),
     "oversell-risk": (effects.RiskChanged,),
     "variances": (effects.VarianceChanged,),
     "erp-lines": (effects.ErpLine, effects.ErpLeg),
