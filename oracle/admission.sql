@@ -1,16 +1,18 @@
 -- The records that may count, side by side with the versions that they compete with.
--- In: ledger, replacements.  Out: facts, every one presumed to count unless it is malformed.
+-- In: ledger, replacements, particulars.  Out: facts, every one presumed to count unless it is malformed.
 
 CREATE OR REPLACE TABLE facts AS
 WITH timed AS (
-    SELECT *,
+    SELECT ledger.*,
         max(CASE WHEN type = 'TimeTicked' AND NOT malformed THEN event_time END)
             OVER (PARTITION BY part ORDER BY off ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS tick,
-        replace(replace(source, '%', '%25'), '|', '%7C') || '|'
+        -- A request is known by its id, whatever paper it comes on.
+        CASE WHEN request_id IS NOT NULL AND type = 'ReservationRequested' THEN 'request|' || request_id || '|' || sku
+        ELSE replace(replace(source, '%', '%25'), '|', '%7C') || '|'
             || replace(replace(doc_type, '%', '%25'), '|', '%7C') || '|'
             || replace(replace(doc_id, '%', '%25'), '|', '%7C') || '|'
-            || doc_line || '|' || type || '|' || sku AS key
-    FROM ledger
+            || doc_line || '|' || type || '|' || sku END AS key
+    FROM ledger LEFT JOIN particulars USING (part, off)
 )
 SELECT t.part, t.off, t.sku, t.type, t.event_time, t.channel, t.tick, t.key, t.malformed,
     t.type IN ('SaleVoided', 'ShipmentReversed', 'Correction') AS reversal,
@@ -27,6 +29,7 @@ SELECT t.part, t.off, t.sku, t.type, t.event_time, t.channel, t.tick, t.key, t.m
     -- Versions by strength: any reversal beats any revision; the latest reversal, then the greatest key.
     CASE WHEN reversal
         THEN '1|' || printf('%020d', t.event_time) || '|' || t.key
+        WHEN t.type = 'ReservationRequested' THEN '0'
         ELSE '0|' || printf('%020d', t.rev) END AS rank,
     -- The earliest time that it speaks of, by which it may be late.
     least(t.event_time, CASE WHEN t.type = 'CountRecorded' THEN t.as_of END,

@@ -1,11 +1,12 @@
--- Order lines, and the units that they claim. In: in_force, particulars, answers, skus.
+-- Order lines, and the units that they claim. In: in_force, tills, particulars, answers, skus.
 -- Out: said_of_lines, lines, placed, claims, pending, dated.
 
 CREATE OR REPLACE TABLE said_of_lines AS
 WITH decided AS (
-    SELECT DISTINCT ON (sku, request_id) sku, request_id, quantity, state, expires_at FROM answers
+    SELECT DISTINCT ON (sku, request_id) sku, request_id, decision, quantity, state, expires_at FROM answers
 )
-SELECT f.sku, f.type, f.location, f.channel, f.event_time, f.quantity, p.from_location, p.need_day,
+SELECT f.sku, f.type, f.location, f.event_time,
+    if(f.type = 'ReservationRequested', coalesce(nullif(f.channel, ''), 'all'), f.channel) AS channel, f.quantity, p.from_location, p.need_day,
     CASE
         WHEN starts_with(f.type, 'Transfer') THEN 'transfer:' || coalesce(f.transfer_id, f.doc_id)
         WHEN f.order_id IS NOT NULL THEN f.order_id
@@ -27,15 +28,20 @@ SELECT f.sku, f.type, f.location, f.channel, f.event_time, f.quantity, p.from_lo
     END AS takes,
     CASE f.type WHEN 'TransferApproved' THEN 'firm' WHEN 'ReservationRequested' THEN d.state ELSE p.state END AS state,
     CASE f.type WHEN 'ReservationRequested' THEN d.expires_at ELSE p.expires_at END AS expires_at,
-    CASE WHEN f.type IN ('ShipmentConfirmed', 'PickupConfirmed', 'TransferShipped') THEN f.quantity ELSE 0 END AS leaves
+    CASE WHEN f.type IN ('ShipmentConfirmed', 'PickupConfirmed', 'TransferShipped', 'SaleRecorded')
+        THEN f.quantity ELSE 0 END AS leaves
 FROM in_force f
 LEFT JOIN particulars p USING (part, off)
-LEFT JOIN decided d ON d.sku = f.sku AND d.request_id = p.request_id
-WHERE f.type IN ('ReservationPlaced', 'ReservationRequested', 'ReservationDecided', 'ReservationConfirmed',
+LEFT JOIN decided d ON d.sku = f.sku
+    AND d.request_id = if(f.type = 'ReservationRequested', p.request_id, f.key)
+WHERE (f.type IN ('ReservationPlaced', 'ReservationRequested', 'ReservationDecided', 'ReservationConfirmed',
         'ReservationReleased', 'OrderCancelled', 'OrderAllocated', 'PickConfirmed', 'PickFailed',
         'ShipmentConfirmed', 'PickupConfirmed', 'TransferApproved', 'TransferShipped', 'TransferRejected')
+        OR (f.type = 'SaleRecorded' AND (f.part, f.off, f.key) IN (FROM tills)))
     -- What leaves without an order is nobody's claim.
-    AND (f.order_id IS NOT NULL OR f.type NOT IN ('ShipmentConfirmed', 'PickupConfirmed'));
+    AND (f.order_id IS NOT NULL OR f.type NOT IN ('ShipmentConfirmed', 'PickupConfirmed'))
+    -- A line that had expired is confirmed by a decision only, under the key of the confirmation.
+    AND NOT (f.type = 'ReservationConfirmed' AND coalesce(d.decision = 'rejected', false));
 
 CREATE OR REPLACE TEMP TABLE lines_at AS
 SELECT sku, order_id, line, location,

@@ -30,6 +30,10 @@ class Comparison:
     erp_lines: int
     erp_totals: int
     variances: int
+    claims: int
+    """Order lines with open units."""
+    decisions: int
+    """Requests for reservations, each with its one answer."""
     refused: int
     """Records that are refused, each with its dead letter."""
     verdicts: dict[str, int]
@@ -39,7 +43,8 @@ class Comparison:
 
 def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
     """Fill the table `differences` and sum up."""
-    db.execute(files("oracle").joinpath("compare.sql").read_text("utf-8"))
+    for name in ("compare", "compare_promises", "compare_decisions"):
+        db.execute(files("oracle").joinpath(f"{name}.sql").read_text("utf-8"))
     return Comparison(
         events=_count(db, "FROM ledger WHERE type <> 'TimeTicked'"),
         positions=_count(db, "FROM nodes"),
@@ -47,6 +52,8 @@ def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
         erp_lines=_count(db, "FROM posted"),
         erp_totals=_count(db, "FROM erp_totals"),
         variances=_count(db, "FROM variances"),
+        claims=_count(db, "FROM lines WHERE open > 0"),
+        decisions=_count(db, "FROM requests"),
         refused=_count(db, "FROM facts WHERE verdict IN ('late', 'future', 'conflict', 'malformed')"),
         verdicts=dict(db.execute("SELECT verdict, count(*) FROM facts GROUP BY ALL ORDER BY ALL").fetchall()),
         differences=_count(db, "FROM differences"),

@@ -1,4 +1,4 @@
--- Counts against deltas in flight. In: in_force, moves, seen, particulars.  Out: counted.
+-- Counts against deltas in flight. In: in_force, tills, moves, seen, particulars.  Out: counted.
 --
 -- Counts of a position are ordered by (as_of, event time, key). A count covers a move by time, or by sequence
 -- for a source that it names; what one covers, all later ones cover. It expects the book of its scope over what
@@ -20,6 +20,7 @@ WITH claims AS (
     FROM in_force
     WHERE type IN ('PickConfirmed', 'TransferShipped')
         OR (type IN ('ShipmentConfirmed', 'PickupConfirmed') AND order_id IS NOT NULL)
+        OR (type = 'SaleRecorded' AND (part, off, key) IN (FROM tills))
 ),
 by_line AS (
     SELECT c.part, c.off, greatest(0, sum(m.units)) AS units

@@ -13,9 +13,9 @@ import duckdb
 
 from oracle.batches import Table
 
-SHARES = {"sku": "VARCHAR", "channel": "VARCHAR", "ring": "BIGINT", "units": "BIGINT", "unserved": "BIGINT"}
-"""Of `shares`: units of the ring-fence that stock can serve; units left beside all promises; units owed that no
-stock can serve."""
+SHARES = {"sku": "VARCHAR", "channel": "VARCHAR", "ring": "BIGINT", "units": "BIGINT", "waiting": "BIGINT"}
+"""Of `shares`: units of the ring-fence that stock can serve; units left beside all promises; units owed that wait
+for stock where the channel sells."""
 
 Cell = frozenset[str]
 """Places that serve the same channels, by those channels; ANY_NODE among them: what is eligible at all."""
@@ -41,6 +41,8 @@ class Sku:
     """Pending lines, and claims that lost their stock."""
     rings: list[tuple[int, str, int]] = field(default_factory=list)
     """(priority, channel, units not taken yet) of each ring-fence."""
+    meets: set[tuple[str, str]] = field(default_factory=set)
+    """Channels that could sell from one place."""
 
 
 def fill_shares(db: duckdb.DuckDBPyConnection) -> None:
@@ -53,15 +55,21 @@ def fill_shares(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def shares_of(sku: Sku) -> Iterator[tuple[str, int, int, int]]:
-    """Yield channel, ring, units and unserved of each channel of a SKU."""
-    unserved = sum(one.units for one in sku.owed) - served(sku.room, sku.owed)
+    """Yield channel, ring, units and waiting of each channel of a SKU."""
     promises = list(sku.owed)
     kept: dict[str, int] = {}
     for _, channel, wanted in sorted(sku.rings):
         kept[channel] = min(wanted, takeable(sku.room, promises, channel))
         promises.append(Promise(kept[channel], channel))
     for channel in sku.channels:
-        yield channel, kept.get(channel, 0), takeable(sku.room, promises, channel), unserved
+        yield channel, kept.get(channel, 0), takeable(sku.room, promises, channel), waiting(sku, channel)
+
+
+def waiting(sku: Sku, channel: str) -> int:
+    """Units owed that goods would serve first which came to where the channel sells."""
+    others = [one for one in sku.owed if one.channel != ANY_NODE and (channel, one.channel) not in sku.meets]
+    mine = sum(one.units for one in sku.owed) - sum(one.units for one in others)
+    return mine + served(sku.room, others) - served(sku.room, sku.owed) if mine else 0
 
 
 def takeable(room: Mapping[Cell, int], promises: Sequence[Promise], channel: str) -> int:
@@ -119,7 +127,7 @@ def _skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
     """Yield the SKUs that have promised something."""
     lines = db.execute(
         """
-        SELECT sku, 'channel' AS what, channel, 0 AS units, 0 AS priority, NULL::VARCHAR[] AS serves
+        SELECT sku, 'channel' AS what, channel, 0 AS units, 0 AS priority, NULL::VARCHAR[] AS others
         FROM known_channels SEMI JOIN promised USING (sku)
         UNION ALL
         SELECT sku, 'owed', channel, units, 0, NULL FROM pending
@@ -127,6 +135,8 @@ def _skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
         SELECT sku, 'owed', '', sum(uncovered)::BIGINT, 0, NULL FROM nodes WHERE uncovered > 0 GROUP BY sku
         UNION ALL
         SELECT sku, 'ring', channel, open, priority, NULL FROM rings WHERE open > 0
+        UNION ALL
+        SELECT sku, 'meets', channel, 0, 0, list(other) FROM meets GROUP BY ALL
         UNION ALL
         SELECT n.sku, 'room', '', n.atp, 0, s.channels
         FROM nodes n SEMI JOIN promised USING (sku) LEFT JOIN (
@@ -138,13 +148,15 @@ def _skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
     ).fetchall()
     for name, rows in groupby(lines, key=lambda row: str(row[0])):
         sku = Sku()
-        for _, what, channel, units, priority, serves in rows:
+        for _, what, channel, units, priority, others in rows:
             if what == "channel":
                 sku.channels.append(channel)
             elif what == "owed":
                 sku.owed.append(Promise(units, channel))
             elif what == "ring":
                 sku.rings.append((priority, channel, units))
+            elif what == "meets":
+                sku.meets.update((channel, other) for other in others)
             else:
-                sku.room[frozenset((ANY_NODE, *(serves or ())))] += units
+                sku.room[frozenset((ANY_NODE, *(others or ())))] += units
         yield name, sku

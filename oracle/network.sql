@@ -1,5 +1,5 @@
 -- Nodes, and what is promised without one. In: stock, claims, places, pending, dated, to_come, rings' papers in
--- in_force and particulars, lines, moves.  Out: nodes, rings, promised, served, sums.
+-- in_force and particulars, lines.  Out: nodes, rings, promised, sells_at, served, meets, sums.
 --
 -- Most SKUs have promised nothing that no node holds: what their channels may promise is a sum over nodes. The
 -- others (`promised`) wait for a maximum flow (network.py).
@@ -54,18 +54,49 @@ UNION SELECT sku FROM rings
 UNION SELECT sku FROM dated
 UNION SELECT sku FROM to_come;
 
--- Which places serve which channels, of SKUs that have promised something.
-CREATE OR REPLACE TABLE served AS
-SELECT n.sku, n.channel, p.location
+-- Where a channel sells, of SKUs that have promised something: at the places that are heard of, at those that a
+-- policy names, and at any other, which is called ''. Whether a place is open at all is another question.
+CREATE OR REPLACE TABLE sells_at AS
+WITH grounds AS (
+    SELECT sku, location FROM places SEMI JOIN promised USING (sku)
+    UNION
+    SELECT k.sku, unnest(r.locations || [r.location, '']) AS location
+    FROM skus k SEMI JOIN promised USING (sku) JOIN rules r ON r.part = k.part AND r.sku IN ('', k.sku)
+    UNION
+    SELECT sku, '' FROM promised
+),
+open_at AS (
+    SELECT g.sku, m.channel, g.location, max_by(m.eligible, m.strength) AS eligible
+    FROM grounds g JOIN matching_channels m ON m.sku = g.sku AND m.location IN ('', g.location)
+    WHERE m.eligible IS NOT NULL AND m.r_channel <> ''
+    GROUP BY ALL
+)
+SELECT n.sku, n.channel, g.location
 FROM known_channels n
-SEMI JOIN promised USING (sku)
-JOIN places p USING (sku)
+JOIN grounds g USING (sku)
 LEFT JOIN terms t ON t.sku = n.sku AND t.channel = n.channel
-LEFT JOIN open_at o ON o.sku = n.sku AND o.channel = n.channel AND o.location = p.location
-WHERE p.eligible AND coalesce(o.eligible, true)
-    AND (t.locations IS NULL OR list_contains(t.locations, p.location));
+LEFT JOIN open_at o ON o.sku = n.sku AND o.channel = n.channel AND o.location = g.location
+WHERE coalesce(o.eligible, true) AND (t.locations IS NULL OR list_contains(t.locations, g.location));
+
+CREATE OR REPLACE TABLE served AS
+SELECT s.* FROM sells_at s JOIN places p USING (sku, location) WHERE p.eligible;
+
+-- Which channels could sell from one place.
+CREATE OR REPLACE TABLE meets AS
+WITH together AS (
+    SELECT DISTINCT sku, channels
+    FROM (SELECT sku, location, list(channel ORDER BY channel) AS channels FROM sells_at GROUP BY ALL)
+)
+SELECT DISTINCT sku, mine.channel, other.channel AS other
+FROM together, unnest(channels) AS mine(channel), unnest(channels) AS other(channel);
 
 CREATE OR REPLACE TABLE sums AS
+WITH open_at AS (
+    SELECT d.sku, m.channel, d.location, max_by(m.eligible, m.strength) AS eligible
+    FROM nodes d JOIN matching_channels m ON m.sku = d.sku AND m.location IN ('', d.location)
+    WHERE m.eligible IS NOT NULL AND m.r_channel <> ''
+    GROUP BY ALL
+)
 SELECT n.sku, n.channel, coalesce(sum(d.atp), 0)::BIGINT AS units
 FROM known_channels n
 ANTI JOIN promised USING (sku)

@@ -1,5 +1,5 @@
--- What may be promised, now and day by day. In: nodes, to_come, dated, served, rings, sums, shares (network.py),
--- terms, known_channels, skus.  Out: inbound, levels, channels.
+-- What may be promised, now and day by day. In: places, to_come, dated, served, sells_at, meets, sums, shares
+-- (network.py), terms, known_channels, skus.  Out: inbound, levels, channels.
 
 -- Goods that are past due come as late as the supplier's goods do, and not at all once they slipped too far.
 CREATE OR REPLACE TABLE inbound AS
@@ -14,22 +14,22 @@ CREATE OR REPLACE TABLE levels AS
 WITH moved AS (
     SELECT s.sku, s.channel, i.day, i.units FROM inbound i JOIN served s USING (sku, location)
     UNION ALL
-    SELECT s.sku, s.channel, d.day, -d.units FROM dated d JOIN served s ON s.sku = d.sku AND s.location = d.location
+    SELECT s.sku, s.channel, d.day, -d.units FROM dated d JOIN sells_at s USING (sku, location) WHERE location <> ''
     UNION ALL
-    -- Without a node it may come from any of its channel's: it binds all channels that share one.
-    SELECT s.sku, s.channel, d.day, -d.units
-    FROM dated d JOIN (
-        SELECT DISTINCT mine.sku, mine.channel, other.channel AS shares_with
-        FROM served mine JOIN served other USING (sku, location)
-    ) s ON s.sku = d.sku AND s.shares_with = d.channel
-    WHERE d.location = ''
+    -- Without a node it may come from any of its channel's: it binds all channels that could sell from one.
+    SELECT d.sku, m.channel, d.day, -d.units
+    FROM dated d JOIN meets m ON m.sku = d.sku AND m.other = d.channel WHERE d.location = ''
+),
+within AS (
+    SELECT m.sku, m.channel, m.day, m.units FROM moved m JOIN skus k USING (sku) WHERE m.day <= k.today + 180
 ),
 days AS (
-    SELECT m.sku, m.channel, m.day, m.units FROM moved m JOIN skus k USING (sku) WHERE m.day <= k.today + 180
+    SELECT m.sku, m.channel, m.day, m.units FROM within m
     UNION ALL
-    SELECT h.sku, h.channel, k.today, if(h.units = 0, -h.unserved, h.units)
+    -- What waits for stock takes what comes first.
+    SELECT h.sku, h.channel, k.today, if(h.units = 0, -h.waiting, h.units)
     FROM shares h JOIN skus k USING (sku)
-    WHERE (h.sku, h.channel) IN (SELECT (sku, channel) FROM moved)
+    WHERE (h.sku, h.channel) IN (SELECT (sku, channel) FROM within)
 ),
 steps AS (
     SELECT sku, channel, day, sum(sum(units)) OVER (PARTITION BY sku, channel ORDER BY day)::BIGINT AS after

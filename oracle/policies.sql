@@ -1,18 +1,5 @@
--- Rules, and what follows from them. In: in_force, policies, facts, skus, stock, claims, dated, to_come.
--- Out: rules, places, known_channels, terms, open_at.
---
--- The policy that names more of SKU, channel and location wins; among equals the SKU counts most, then the
--- channel; then the latest effective, then the greatest key. A field that a policy leaves out is left to the
--- next. A policy waits for its date: now is the partition's last tick, else the SKU's clock.
-
-CREATE OR REPLACE TABLE rules AS
-SELECT p.*, f.key, f.sku, f.location, f.channel, f.event_time AS effective,
-    printf('%d|%d|%020d|%s',
-        (f.sku <> '')::INT + (f.channel <> '')::INT + (f.location <> '')::INT,
-        4 * (f.sku <> '')::INT + 2 * (f.channel <> '')::INT + (f.location <> '')::INT,
-        f.event_time, f.key) AS strength
-FROM in_force f JOIN policies p USING (part, off)
-WHERE f.type = 'PolicyChanged';
+-- What follows from rules. In: rules, in_force, facts, skus, stock, claims, dated, to_come.
+-- Out: places, known_channels, matching_channels, terms.
 
 -- What holds for a SKU at a location, whatever the channel.
 CREATE OR REPLACE TABLE places AS
@@ -98,12 +85,3 @@ SELECT sku, channel,
     max_by(cap, strength) FILTER (cap IS NOT NULL) AS cap,
     max_by(locations, strength) FILTER (locations IS NOT NULL) AS locations
 FROM matching_channels WHERE location = '' GROUP BY ALL;
-
--- Whether the channel may use a location, beside what holds there for every channel.
-CREATE OR REPLACE TABLE open_at AS
-SELECT n.sku, n.channel, d.location, max_by(m.eligible, m.strength) AS eligible
-FROM known_channels n
-JOIN places d USING (sku)
-JOIN matching_channels m ON m.sku = n.sku AND m.channel = n.channel AND m.location IN ('', d.location)
-WHERE m.eligible IS NOT NULL AND m.r_channel <> ''
-GROUP BY ALL;

@@ -89,7 +89,7 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
         )
     else:
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
-    _run(db, "stock", "counts", "positions", "clocks", "claims", "supply", "policies", "network")
+    _run(db, "in_force", "stock", "counts", "positions", "clocks", "claims", "supply", "policies", "network")
     fill_shares(db)
     _run(db, "outlook")
 

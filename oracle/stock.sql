@@ -1,23 +1,12 @@
--- What the events in force moved. In: ledger, replacements, facts.  Out: in_force, moves, transits.
-
-CREATE OR REPLACE TABLE in_force AS
-WITH winner AS (
-    SELECT part, chain, life, max_by(off, rank) AS off, max_by(reversal, rank) AS reversal
-    FROM facts
-    WHERE verdict = 'counts'
-    GROUP BY ALL
-)
-SELECT w.chain AS key, l.* FROM winner w JOIN ledger l USING (part, off) WHERE NOT w.reversal
-UNION ALL
--- A void or a reversal leaves nothing of the event that it names, a correction its replacement.
-SELECT w.chain AS key, r.* FROM winner w JOIN replacements r USING (part, off) WHERE w.reversal;
+-- What the events in force moved. In: in_force, tills.  Out: moves, transits.
 
 CREATE OR REPLACE TABLE moves AS
 WITH entries AS (
     SELECT part, off, key, unnest(CASE type
         WHEN 'SaleRecorded' THEN
-            -- The goods of an order leave by its hand-over; the till only takes the money.
-            CASE WHEN order_id IS NULL THEN [{bucket: 'sellable', units: -quantity}] ELSE [] END
+            -- The goods of an order leave by its hand-over; the till only takes the money, unless a policy says so.
+            CASE WHEN order_id IS NULL OR (part, off, key) IN (FROM tills)
+                THEN [{bucket: 'sellable', units: -quantity}] ELSE [] END
         WHEN 'ShipmentConfirmed' THEN [{bucket: 'sellable', units: -quantity}]
         WHEN 'PickupConfirmed' THEN [{bucket: 'sellable', units: -quantity}]
         WHEN 'TransferShipped' THEN [{bucket: 'sellable', units: -quantity}]

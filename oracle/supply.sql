@@ -30,8 +30,12 @@ SELECT sku, purchase_order, line,
     coalesce(sum(quantity) FILTER (what = 'GoodsReceived'), 0)::BIGINT AS received,
     coalesce(bool_or(final) FILTER (what = 'GoodsReceived' AND quantity > 0), false) AS closed,
     closed OR coalesce(bool_or(final) FILTER (what = 'AsnShipped' AND quantity > 0), false) AS no_more,
-    -- Where it comes to, as far as its own papers leave that open.
-    coalesce(nullif(confirmed_to, ''), nullif(ordered_to, ''),
+    -- Of a cancelled order comes what is on its way, and no more.
+    coalesce(bool_or(stands AND what = 'order'), false) AND ordered = 0 AS cancelled,
+    -- Where it comes to, as far as a paper of its own leaves that open.
+    coalesce(
+        first(location ORDER BY key) FILTER (what = 'AsnShipped' AND quantity > 0 AND location <> ''),
+        nullif(confirmed_to, ''), nullif(ordered_to, ''),
         min(location) FILTER (what = 'GoodsReceived' AND quantity > 0), '') AS usual
 FROM ranked GROUP BY ALL;
 
@@ -55,7 +59,7 @@ FROM (
     UNION ALL
     SELECT sku, 'confirmed', coalesce(nullif(confirmed_to, ''), usual), confirmed_for,
         confirmed - greatest(shipped, received)
-    FROM supply_lines WHERE NOT no_more
+    FROM supply_lines WHERE NOT no_more AND NOT cancelled
     UNION ALL
     SELECT sku, 'ordered', coalesce(nullif(ordered_to, ''), usual), ordered_for,
         ordered - greatest(confirmed, shipped, received)

@@ -1,14 +1,16 @@
 """Records of topics as tables: what the pipeline holds, published, posted and refused."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 from zlib import crc32
 
 import duckdb
 
-from oracle.batches import Table
+from oracle.batches import Row, Table
 from oracle.recompute import Ledger
+from oracle.records import EPOCH
 from oracle.wire import Reader, UnreadableError, partition_of
 
 MARKER = b"!marker"
@@ -20,9 +22,22 @@ RECORD_MAX = 1_000_000
 HELD = {
     "sku": "VARCHAR", "location": "VARCHAR", "sellable": "BIGINT", "returned": "BIGINT", "quarantine": "BIGINT",
     "damaged": "BIGINT", "in_transit_in": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "atp": "BIGINT",
+    "reserved_soft": "BIGINT", "reserved_firm": "BIGINT", "allocated": "BIGINT",
 }  # fmt: skip
-HELD_CHANNELS = {"sku": "VARCHAR", "channel": "VARCHAR", "atp": "BIGINT"}
-PUBLISHED = {"key": "VARCHAR", "atp": "BIGINT"}
+HELD_CHANNELS = {
+    "sku": "VARCHAR", "channel": "VARCHAR", "atp": "BIGINT", "ring": "BIGINT", "pool": "BIGINT", "horizon": "VARCHAR",
+}  # fmt: skip
+HELD_PENDING = {"sku": "VARCHAR", "channel": "VARCHAR", "units": "BIGINT"}
+HELD_DATED = {"sku": "VARCHAR", "day": "INTEGER", "channel": "VARCHAR", "location": "VARCHAR", "units": "BIGINT"}
+HELD_INBOUND = {
+    "sku": "VARCHAR", "day": "INTEGER", "location": "VARCHAR", "units": "BIGINT", "state": "VARCHAR",
+    "overdue": "BOOLEAN",
+}  # fmt: skip
+HELD_RINGS = {
+    "sku": "VARCHAR", "channel": "VARCHAR", "granted": "BIGINT", "taken": "BIGINT", "priority": "BIGINT",
+}  # fmt: skip
+PUBLISHED = {"key": "VARCHAR", "atp": "BIGINT", "horizon": "VARCHAR", "next_available": "VARCHAR"}
+"""A horizon reads `day:units day:units`, days since 1970."""
 POSTED = {
     "posting_key": "VARCHAR", "document_type": "VARCHAR", "sku": "VARCHAR", "location": "VARCHAR",
     "quantity": "BIGINT", "accounts": "VARCHAR[]", "units": "BIGINT[]", "content": "BIGINT",
@@ -60,7 +75,7 @@ def add_ledger_record(
 def fill_rows(
     db: duckdb.DuckDBPyConnection, records: Iterable[tuple[int, bytes | None, bytes | None]], reader: Reader
 ) -> dict[int, int]:
-    """Keep the latest row of each position and summary; return each partition's position in the ledger."""
+    """Keep the latest rows that answers are made of; return each partition's position in the ledger."""
     rows: dict[bytes, bytes | None] = {}
     positions: dict[int, int] = {}
     for part, key, value in records:
@@ -68,22 +83,48 @@ def fill_rows(
             continue
         if key == MARKER:
             positions[part] = json.loads(value or b"")["position"]
-        elif key.startswith((b"p|", b"s|")):
+        elif key.startswith((b"p|", b"s|", b"n|")):
             rows[key] = value
-    held, channels = Table(db, "held", HELD), Table(db, "held_channels", HELD_CHANNELS)
+    tables = {
+        name: Table(db, name, columns)
+        for name, columns in {
+            "held": HELD,
+            "held_channels": HELD_CHANNELS,
+            "held_pending": HELD_PENDING,
+            "held_dated": HELD_DATED,
+            "held_inbound": HELD_INBOUND,
+            "held_rings": HELD_RINGS,
+        }.items()
+    }
     for key, value in rows.items():
-        if value is None:
-            continue
-        _, row = reader.read(value)
-        kind, sku, *rest = key.decode().split("|")
-        if kind == "p":
-            held.add((sku, rest[0], *(row[name] for name in list(HELD)[2:])))
-        else:
-            for one in row["channels"]:
-                channels.add((sku, one["channel"], one["atp"]))
-    held.flush()
-    channels.flush()
+        if value is not None:
+            _, row = reader.read(value)
+            for name, held in _held(key.decode(), row):
+                tables[name].add(held)
+    for table in tables.values():
+        table.flush()
     return positions
+
+
+def _held(key: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
+    """Yield the rows of tables that a row of the changelog comes to; what older rows do not say yet is 0."""
+    kind, sku, *rest = key.split("|")
+    match kind:
+        case "p":
+            yield "held", (sku, rest[0], *(row.get(name, 0) for name in list(HELD)[2:]))
+        case "s":
+            for one in row["channels"]:
+                horizon = _steps((step["first"], step["second"]) for step in one.get("horizon", ()))
+                yield "held_channels", (sku, one["channel"], one["atp"], one.get("ring", 0), one["pool"], horizon)
+        case _:
+            for channel, units in row["pending"].items():
+                yield "held_pending", (sku, channel, units)
+            for one in row["dated"]:
+                yield "held_dated", (sku, *(one[name] for name in list(HELD_DATED)[1:]))
+            for one in row["inbound"]:
+                yield "held_inbound", (sku, *(one[name] for name in list(HELD_INBOUND)[1:]))
+            for one in row["fences"]:
+                yield "held_rings", (sku, *(one[name] for name in list(HELD_RINGS)[1:]))
 
 
 def fill_availability(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
@@ -93,8 +134,23 @@ def fill_availability(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Rea
     for key, value in latest.items():
         if key is not None and value is not None:
             _, answer = reader.read(value)
-            table.add((key.decode(), answer["atp"]))
+            horizon = _steps(map(_dated, answer.get("horizon", ())))
+            first = answer.get("next_available")
+            table.add((key.decode(), answer["atp"], horizon, _steps([_dated(first)]) if first else None))
     table.flush()
+
+
+def _dated(step: Mapping[str, Any]) -> tuple[int, int]:
+    return date.fromisoformat(step["date"]).toordinal() - EPOCH, step["quantity"]
+
+
+def _steps(found: Iterable[tuple[int, int]]) -> str:
+    """Write (day, units) as `day:units day:units`, each where the units change."""
+    steps: list[tuple[int, int]] = []
+    for day, units in found:
+        if not steps or steps[-1][1] != units:
+            steps.append((day, units))
+    return " ".join(f"{day}:{units}" for day, units in steps)
 
 
 def fill_erp_lines(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
