@@ -89,9 +89,7 @@ def reserve(
         # Only a request that has a name can have been answered before.
         since = time.time_ns() // 1000 - settings.window
         before = asker.find(request.sku, request.request_id, since) if request_id else None
-        if before is not None:
-            _refuse_other(request, before)
-        elif sys.stderr.isatty():
+        if before is None and sys.stderr.isatty():
             typer.echo(f"asked as {request.request_id}; waiting for the answer ...", err=True)
         heard = Heard({before.request_id: before}) if before is not None else asker.ask([request], timeout)
     _tell(request, heard, timeout, again=before is not None, as_json=as_json)
@@ -126,14 +124,17 @@ def _checked(request: ReservationRequested) -> ReservationRequested:
     return event
 
 
-def _refuse_other(request: ReservationRequested, before: RequestDecided) -> None:
-    """Refuse to pass the answer to one request for that to another."""
-    asked = (request.quantity, request.channel, request.location)
-    if asked != (before.requested, before.channel, before.location):
-        place = f" at {before.location}" if before.location else ""
+def _refuse_other(request: ReservationRequested, decided: RequestDecided) -> None:
+    """Refuse to pass the answer to one request for that to another of the same id."""
+    order = request.order or Ref(f"request:{request.request_id}", 1)
+    asked = (request.quantity, request.channel, request.location, *order)
+    told = (decided.requested, decided.channel, decided.location, decided.order, decided.order_line)
+    if asked != told:
+        place = f" at {decided.location}" if decided.location else ""
         typer.echo(
-            f"error: the request id {request.request_id} was used before, for {before.requested} of {before.sku} by "
-            f"{before.channel}{place}. Ask with another --request-id, or without one.",
+            f"error: the request id {request.request_id} was used before, for {decided.requested} of {decided.sku} by "
+            f"{decided.channel}{place}, order {decided.order} line {decided.order_line}. "
+            "Ask with another --request-id, or without one.",
             err=True,
         )
         raise typer.Exit(2)
@@ -144,6 +145,7 @@ def _tell(request: ReservationRequested, heard: Heard, timeout: float, *, again:
     name = request.request_id
     decided, refused = heard.decided.get(name), heard.refused.get(name)
     if decided is not None:
+        _refuse_other(request, decided)
         typer.echo(json.dumps(_plain(decided, again=again), ensure_ascii=False) if as_json else _told(decided, again))
         raise typer.Exit(0 if decided.decision == "accepted" else 1)
     if refused is not None:
