@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from atp.errors import FatalError
 from atp.events import DAY
 from oracle.compare import Comparison, Difference, compare, differences
-from oracle.dump import NothingFoldedError, dump, positions, waiting
+from oracle.dump import HalfRebuiltError, NothingFoldedError, dump, positions, waiting
 from oracle.recompute import connect, recompute
 from oracle.topics import MissingTopicError, MovingError, Topics
 from streams.broker import resolve_brokers
@@ -42,8 +42,9 @@ def verify(
 ) -> None:
     """Recompute every figure from the ledger, in SQL that shares no code with the pipeline, and compare.
 
-    Compared are all positions, the last availability of every key, variances, ERP totals and accounts, and the
-    dead letters. Workers may go on running. The window must be the workers': ATP_WINDOW.
+    Compared are all positions and claims, the last availability of every key with its days to come, answers to
+    reservation requests, variances, ERP totals and accounts, and the dead letters. Workers may go on running. The
+    window must be the workers': ATP_WINDOW.
 
     Exits 0 where all figures agree, 1 where any differs, 2 where there is nothing to verify, or where events of
     the ledger are not folded yet.
@@ -75,6 +76,8 @@ def verify(
             raise _nothing(f"there is no topic {error}. Create the topics with: atp topics --create") from error
         except NothingFoldedError as error:
             raise _nothing("nothing is folded yet. Publish events, then start a worker with: atp worker") from error
+        except HalfRebuiltError as error:
+            raise _nothing(f"partition {error} is half rebuilt. Finish it with: atp rebuild --from-logs") from error
         except MovingError as error:
             raise _nothing(f"workers commit all the time ({error}). Pause what publishes, then: atp verify") from error
         except KafkaException as error:
@@ -131,6 +134,8 @@ def _print(found: Comparison, first: list[Difference], events_waiting: int, seco
     console.print(f"availability      {found.keys:>12,}  keys compared")
     console.print(f"ERP totals        {found.erp_totals:>12,}  compared, over {found.erp_lines:,} lines")
     console.print(f"variances         {found.variances:>12,}  stand")
+    console.print(f"claims            {found.claims:>12,}  lines with open units")
+    console.print(f"decisions         {found.decisions:>12,}  compared, each with its request")
     console.print(f"refused           {found.refused:>12,}  each with its dead letter")
     console.print(f"differences       {found.differences:>12,}")
     for one in first:
