@@ -18,7 +18,15 @@ from typing import Any, NamedTuple
 
 from atp.book import Row, Summary
 from atp.checks import check
-from atp.effects import AvailabilityChanged, DeadLetter, Effect, RiskChanged, VarianceChanged
+from atp.effects import (
+    AdviceChanged,
+    AvailabilityChanged,
+    DeadLetter,
+    Effect,
+    ExceptionChanged,
+    RiskChanged,
+    VarianceChanged,
+)
 from atp.events import DAY, Document, Event, TimeTicked
 from atp.fold import Frame
 from avro_schemas import codec
@@ -93,6 +101,8 @@ class TopologyDriver:
         self._answers: dict[str, AvailabilityChanged] = {}
         self._variances: dict[str, VarianceChanged] = {}
         self._risks: dict[str, RiskChanged] = {}
+        self._exceptions: dict[str, ExceptionChanged] = {}
+        self._advice: dict[str, AdviceChanged] = {}
         self._frame = Frame(window=window)
         self._batch_size = batch_size
         self._on_step = on_step or (lambda _: None)
@@ -197,6 +207,14 @@ class TopologyDriver:
         """Return the risks that are open."""
         return [e for e in self._risks.values() if e.transition != "closed"]
 
+    def exceptions(self) -> list[ExceptionChanged]:
+        """Return the exceptions that are open."""
+        return [e for e in self._exceptions.values() if e.transition != "closed"]
+
+    def advice(self) -> list[AdviceChanged]:
+        """Return the advice that stands: proposed or approved."""
+        return [e for e in self._advice.values() if e.status in ("proposed", "approved")]
+
     def dead_letters(self) -> list[DeadLetter]:
         """Return what was refused."""
         return [e for e in self.effects if isinstance(e, DeadLetter)]
@@ -266,6 +284,10 @@ class TopologyDriver:
                 self._variances[effect.id] = effect
             case RiskChanged():
                 self._risks[effect.id] = effect
+            case ExceptionChanged():
+                self._exceptions[effect.id] = effect
+            case AdviceChanged():
+                self._advice[effect.id] = effect
 
     def _catch_up(self, partition: _Partition) -> None:
         for key, value in partition.changelog[partition.reflects :]:
