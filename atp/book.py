@@ -160,6 +160,10 @@ class Count:
     document: str
     rank: str
     """The version of the count event in force."""
+    excludes: str = ""
+    """`picked` where goods picked for orders lay apart and were not counted."""
+    away: int = 0
+    """Units of them, which `quantity` includes."""
 
     @property
     def bucket(self) -> str:

@@ -268,6 +268,7 @@ def _count(event: Fact, key: str, rank: str) -> Count | None:
         restatement=0,
         document=event.document.id,
         rank=rank,
+        excludes="picked" if event.excludes == "picked" else "",
     )
 
 

@@ -6,6 +6,7 @@ always add up to 0. Source: docs/domain.md sections 2 and 4.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from atp.book import (
@@ -26,7 +27,7 @@ from atp.book import (
     transfer_key,
 )
 from atp.catalogue import COUNT_VAR, CUSTOMER, words
-from atp.claims import Standing, standing
+from atp.claims import Standing, picked_and_open, standing
 from atp.counts import Delta, Vector, covers, expect, variances
 from atp.draft import Draft
 from atp.policy import NodeTerms
@@ -178,6 +179,7 @@ class Ledger:
             self._settle_lines(moves.marks, after.event_time)
         # A count that moves is withdrawn at its old place before it opens at the new: one id, told in this order.
         recounted = {version.count_at: 0 for version in versions if version.count_at}
+        recounted |= {version.location: 0 for version in versions if self._picks_counted(version)}
         for location in {**moves.vectors, **in_transit, **recounted, **self.demand.claims}:
             self._settle(
                 location,
@@ -188,6 +190,13 @@ class Ledger:
                 added=count if count is not None and after.count_at == location else None,
                 touch=(after.type, event_key, after.event_time),
             )
+
+    def _picks_counted(self, version: Evidence) -> bool:
+        """Say whether a pick may change what a count that left picked goods out should have found."""
+        if version.type != "PickConfirmed":
+            return False
+        row = self.draft.get(position_key(self.sku, version.location))
+        return isinstance(row, Position) and any(count.excludes for count in row.counts)
 
     def expire(self, lines: Sequence[str], last: int | None) -> None:
         """Look at claim lines whose time has come since the tick before, `last`."""
@@ -268,7 +277,11 @@ class Ledger:
         covered = False
         if kept:
             kept = tuple(count for count in kept if count.as_of >= self.oldest)
-            covered = any(covers(count, v.event_time, v.source, v.source_seq) for count in kept for v in versions)
+            covered = any(
+                covers(count, v.event_time, v.source, v.source_seq) or (count.excludes and v.marks)
+                for count in kept
+                for v in versions
+            )
         if dropped or added or covered:
             buckets, kept = self._recount(location, buckets, kept, dropped, added)
         on_hand = sum(buckets)
@@ -314,13 +327,15 @@ class Ledger:
         """Work out anew what every count of the position should have found."""
         before = {count.key: count for count in kept}
         wanted = [count for count in kept if count.key != dropped] + ([added] if added else [])
+        wanted = [self._with_picked(location, count) if count.excludes else count for count in wanted]
         deltas = self._history(location)
         moved = [sum(column) for column in zip(EMPTY, *(delta.vector for delta in deltas), strict=True)]
         base = [have - move - found for have, move, found in zip(buckets, moved, variances(kept), strict=True)]
         result: list[Count] = []
         for count, expected in expect(wanted, deltas, base):
             known = before.pop(count.key, None)
-            if known is not None and known.rank == count.rank and known.expected == expected:
+            same = known is not None and (known.rank, known.quantity) == (count.rank, count.quantity)
+            if known is not None and same and known.expected == expected:
                 result.append(known)
                 continue
             restated = count_variance(self.draft, self.sku, location, known, count, expected, deltas)
@@ -334,6 +349,12 @@ class Ledger:
             self._vary(location, gone, gone.restatement + 1, -gone.variance, "dropped")
         found = variances(result)
         return [start + move + more for start, move, more in zip(base, moved, found, strict=True)], tuple(result)
+
+    def _with_picked(self, location: str, count: Count) -> Count:
+        """The count with the units that lay picked and had not left when it was taken."""
+        rows = (row for _, row in self.draft.scan(claim_key(self.sku, "")))
+        away = sum(picked_and_open(row, location, count.as_of) for row in rows if isinstance(row, Claim))
+        return replace(count, quantity=count.quantity - count.away + away, away=away)
 
     def _vary(self, location: str, count: Count, step: int, change: int, why: str) -> None:
         if not change:

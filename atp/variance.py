@@ -1,6 +1,7 @@
 """Variances: expected against observed, absolute, restated under one id. Source: docs/domain.md section 8."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from atp.book import Count, Transfer
@@ -46,18 +47,7 @@ def count_variance(
             cause=draft.cause,
         )
     )
-    return Count(
-        key=standing.key,
-        as_of=standing.as_of,
-        event_time=standing.event_time,
-        scope=standing.scope,
-        quantity=standing.quantity,
-        through_seq=standing.through_seq,
-        expected=expected,
-        restatement=restatement,
-        document=standing.document,
-        rank=standing.rank,
-    )
+    return replace(standing, expected=expected, restatement=restatement)
 
 
 def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock: int) -> Transfer:

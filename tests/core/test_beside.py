@@ -1,6 +1,7 @@
 """The book beside others: snapshots, copies of channels, closed counts, master data, missing messages."""
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from atp.events import (
     Document,
     GoodsReceived,
     MasterChanged,
+    PickConfirmed,
     PolicyChanged,
     PolicyFields,
     Ref,
@@ -380,3 +382,36 @@ def test_a_mark_never_goes_back() -> None:
     ((_, row),) = folded.rows_of("g|feed|pos:1")
     assert isinstance(row, Feed)
     assert (row.through, row.interval) == ({"pos:1": 7}, HOUR)
+
+
+# Counts that left picked goods out ------------------------------------------------------------------------
+
+
+def counted_without_picks(at: int, units: int) -> Any:
+    return make(CountRecorded, at, quantity=units, source="store", excludes="picked")
+
+
+def picked(at: int, units: int, order: str = "O-1") -> Any:
+    return make(PickConfirmed, at, quantity=units, order=Ref(order, 1))
+
+
+def test_goods_picked_and_not_counted_are_not_lost() -> None:
+    taken = make(ReservationPlaced, 0, quantity=4, order=Ref("O-1", 1))
+    shipped = make(ShipmentConfirmed, 3 * HOUR, quantity=1, order=Ref("O-1", 1))
+    gone = make(ShipmentConfirmed, 2 * HOUR, quantity=1, order=Ref("O-1", 1))
+    events = [received(0, 10), taken, picked(HOUR, 3), gone, counted_without_picks(2 * HOUR + MINUTE, 7), shipped]
+    for order in permutations(range(1, 6)):
+        folded = Folded([events[0], *(events[n] for n in order)])
+        assert standing(folded) == {}, order
+        assert on_hand(folded) == {"A@S1": 8}, order
+
+
+def test_a_pick_that_comes_late_or_is_corrected_restates_the_count() -> None:
+    pick = picked(HOUR, 3)
+    folded = Folded([received(0, 10), counted_without_picks(2 * HOUR, 7)])
+    assert standing(folded) == {"COUNT": (10, 7)}
+    folded.send(pick)
+    assert standing(folded) == {}
+    folded.send(replace(pick, rev=1, quantity=1))
+    assert standing(folded) == {"COUNT": (10, 8)}
+    assert on_hand(folded) == {"A@S1": 8}
