@@ -313,10 +313,10 @@ def _inbound(draft: Draft, sku: str, policies: SkuPolicies) -> tuple[Inbound, ..
         for key, row in draft.scan(prefix):
             what = key[len(prefix) :]
             if isinstance(row, Supply):
-                named = [one.location for one in row.said if one.location] or sorted(row.received)
-                found += inbound_of(what, row, policies.supply(named[0] if named else ""), today)
+                found += inbound_of(what, row, policies.supply, today)
             elif isinstance(row, Transfer):
                 found += in_transit(what, row, policies.supply(row.destination), today)
+    found = [replace(one, closed=not policies.node(one.location).eligible) for one in found]
     return tuple(sorted(found, key=lambda one: (one.day, one.location, one.what, one.state, one.units)))
 
 
@@ -353,11 +353,10 @@ def outlook(network: Network, channels: Sequence[ChannelState], number: int, sha
     def draws(claim: Dated) -> bool:
         if claim.location:
             return terms.serves(claim.location)
-        both = 1 << number | 1 << place[claim.channel]
-        return claim.channel == channels[number].channel or any(cell.serves & both == both for cell in network.cells)
+        return net.meet(terms, terms_of(channels[place[claim.channel]]))
 
-    def arrives(location: str) -> bool:
-        return bool(location) and terms.serves(location)
+    def arrives(coming: Inbound) -> bool:
+        return bool(coming.location) and not coming.closed and terms.serves(coming.location)
 
     return horizon(share.pool - share.owed, network.inbound, network.dated, network.today, arrives, draws)
 

@@ -212,12 +212,12 @@ def marks_of(event: Fact) -> tuple[Mark, ...]:
             return (_of_transfer(event, "cancel", 1),)
         case e.TransferShipped():
             out = _of_transfer(event, f"out|{here}|{event.channel}|{event.event_time}", units)
-            if event.eta is None:
+            if event.eta is None or not units:
                 return (out,)
             ref = event.transfer or Ref(event.document.id, event.document.line)
             return (out, Mark(line=transfer_key(sku, line_of(*ref)), word=event.eta, units=1))
         case e.GoodsReceived():
-            if event.purchase_order is None:
+            if event.purchase_order is None or not units:  # With 0 a revision takes back all that its line said.
                 return ()
             line = supply_key(sku, line_of(*event.purchase_order))
             came = Mark(line=line, word=here, units=units)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from atp.availability import exposed, free, terms_of, uncovered
-from atp.book import Cell, ChannelState, Network, Position
+from atp.book import Cell, ChannelState, ChannelTerms, Network, Position
 from atp.events import immutable
 
 ANY = -1
@@ -33,7 +33,7 @@ class Share:
     pool: int
     """Units beyond all promises, its own ring-fence included."""
     owed: int
-    """Units of promises that wait for stock at its locations: what comes serves them first."""
+    """Units of promises that wait for stock where it sells, while it has none left: what comes serves them first."""
 
 
 def serves(channels: Sequence[ChannelState], location: str) -> int:
@@ -93,13 +93,14 @@ def shares(network: Network, channels: Sequence[ChannelState]) -> list[Share]:
     rings = rings_of(network, channels, base)
     promises = base + [Promise(units=units, channel=channel) for channel, units in rings.items() if units]
     cells = _exposed(network.cells)
-    known: dict[tuple[bool, ...], tuple[int, int]] = {}
+    known: dict[tuple[bool, ...], int] = {}
     found = []
     for number in range(len(channels)):
         served = tuple(bool(mask >> number & 1) for _, mask in cells)
         if served not in known:
-            known[served] = takeable(cells, promises, number), owed(cells, promises, number)
-        pool, waiting = known[served]
+            known[served] = takeable(cells, promises, number)
+        pool = known[served]
+        waiting = 0 if pool else owed(cells, promises, channels, number)
         found.append(Share(ring=rings.get(number, 0), pool=pool, owed=waiting))
     return found
 
@@ -141,14 +142,25 @@ def takeable(cells: Sequence[tuple[int, int]], promises: Sequence[Promise], chan
     return mine + flow(elsewhere, promises) - flow(cells, promises)
 
 
-def owed(cells: Sequence[tuple[int, int]], promises: Sequence[Promise], channel: int) -> int:
-    """Units of promises that more stock at the channel's cells would serve first."""
-    total = sum(promise.units for promise in promises)
-    if not total:
-        return 0
-    # A location without stock so far may belong to no cell: the channel's own promises wait for it all the same.
-    plenty = [(units + total if mask >> channel & 1 else units, mask) for units, mask in cells]
-    return flow([*plenty, (total, 1 << channel)], promises) - flow(cells, promises)
+def owed(
+    cells: Sequence[tuple[int, int]], promises: Sequence[Promise], channels: Sequence[ChannelState], channel: int
+) -> int:
+    """Units of promises that are not served now, and that more stock where a channel sells would serve first.
+
+    That stock may come to a location where nothing has been so far, so the terms say whose promises it would serve.
+    """
+    terms = terms_of(channels[channel])
+    waiting = [p for p in promises if p.channel == ANY or meet(terms, terms_of(channels[p.channel]))]
+    rest = [p for p in promises if p not in waiting]
+    return sum(p.units for p in waiting) + flow(cells, rest) - flow(cells, promises)
+
+
+def meet(one: ChannelTerms, other: ChannelTerms) -> bool:
+    """Say whether two channels could promise from one location, whether or not anything lies there yet."""
+    named = other.locations if one.locations is None else one.locations
+    if named is None:  # each leaves out a few at most
+        return True
+    return any(one.serves(location) and other.serves(location) for location in named)
 
 
 def flow(cells: Sequence[tuple[int, int]], promises: Sequence[Promise]) -> int:

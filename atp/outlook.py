@@ -69,8 +69,11 @@ def line(supply: Supply) -> Line:
     )
 
 
-def inbound_of(what: str, supply: Supply, terms: SupplyTerms, today: int) -> list[Inbound]:
-    """Say when the units of a supply line come: each counts once, as what it is furthest."""
+def inbound_of(what: str, supply: Supply, terms: Callable[[str], SupplyTerms], today: int) -> list[Inbound]:
+    """Say when the units of a supply line come: each counts once, as what it is furthest.
+
+    `terms` says what policies say of supply to a location.
+    """
     order = _latest(supply.said, "PurchaseOrderPlaced", "PurchaseOrderChanged", "PurchaseOrderCancelled")
     confirmation = _latest(supply.said, "SupplierConfirmed")
     notices = sorted(
@@ -91,10 +94,12 @@ def inbound_of(what: str, supply: Supply, terms: SupplyTerms, today: int) -> lis
             where = confirmation.location or figures.location
             found.append((max(0, confirmation.quantity - ahead), confirmation.eta, where, "confirmed"))
             ahead = max(ahead, confirmation.quantity)
-        if order is not None and terms.count_ordered:
-            found.append((max(0, order.quantity - ahead), order.eta, order.location or figures.location, "ordered"))
+        if order is not None and terms(where := order.location or figures.location).count_ordered:
+            found.append((max(0, order.quantity - ahead), order.eta, where, "ordered"))
     dated = [
-        _dated(what, units, eta, where, state, terms, today) for units, eta, where, state in found if units and eta
+        _dated(what, units, eta, where, state, terms(where), today)
+        for units, eta, where, state in found
+        if units and eta
     ]
     return [one for one in dated if one is not None]
 
@@ -112,17 +117,17 @@ def horizon(
     inbound: Iterable[Inbound],
     dated: Iterable[Dated],
     today: int,
-    arrives: Callable[[str], bool],
+    arrives: Callable[[Inbound], bool],
     draws: Callable[[Dated], bool],
 ) -> list[tuple[int, int]]:
     """Return (day, units) from today on where the figure changes: the least that any later day leaves.
 
     `start` is what is there before today's supply and demand, below 0 where promises wait for stock. `arrives` says
-    which locations count, `draws` which dated claims. Empty where nothing is dated. Units may be below 0.
+    which supply counts, `draws` which dated claims. Empty where nothing is dated. Units may be below 0.
     """
     change: dict[int, int] = {}
     for coming in inbound:
-        if arrives(coming.location) and coming.day <= today + HORIZON:
+        if arrives(coming) and coming.day <= today + HORIZON:
             change[coming.day] = change.get(coming.day, 0) + coming.units
     for claim in dated:
         if draws(claim) and claim.day <= today + HORIZON:
