@@ -32,9 +32,9 @@ def release(
 
     Examples:
 
-        atp release CHAIR 1 --order O-1
+        atp release CHAIR 1 --order O-7
 
-        atp release CHAIR --order O-1 --line 2
+        atp release CHAIR --order O-7 --line 2
 
         atp release CHAIR --request-id R-77
     """

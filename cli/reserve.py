@@ -52,11 +52,11 @@ def reserve(
 
     Examples:
 
-        atp reserve CHAIR 2 --channel web --order O-1 --hold 15m
+        atp reserve CHAIR 2 --channel web --order O-7 --hold 15m
 
         atp reserve CHAIR 30 --channel marketplace-1 --partial --json
 
-        atp reserve CHAIR 2 --channel web --order O-1 --request-id R-77   # again, after a time-out
+        atp reserve CHAIR 2 --channel web --order O-7 --request-id R-77   # again, after a time-out
 
         atp reserve CHAIR 2 --channel store --location S1 --firm --dry-run
     """
