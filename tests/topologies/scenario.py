@@ -30,8 +30,11 @@ MINUTE = 60_000_000
 
 SOURCES = {"sale": "pos:1", "return": "pos:1", "pickup": "pos:1", "policy": "mdm", "count": "store"}
 """The source of an event that names none, by how its type begins; `wms` for the rest."""
-STATES = ("position", "availability", "variance", "risk", "erp", "no", "opened")
+STATES = ("position", "availability", "variance", "risk", "erp", "no", "opened", "exception", "advice")
 POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s")
+BY_KIND = ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner")
+PLANNING = ("lead_time_days", "order_up_to", "moq", "pack", "high_water_days", "approve_above")
+ANSWERS = ("kind", "owner", "resolution", "eta", "advice", "answer")
 PLAIN = ("channel", "disposition", "reason", "status", "scope", "from_status", "to_status")
 
 
@@ -149,6 +152,18 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
         case "replaced_by":
             time, location, units = value.split(",")
             event["replacement"] = {"event_time": instant(moment(time)), "location": location, "quantity": int(units)}
+        case "scope" if name == "exception_acknowledged":
+            event["scope"] = value.replace("/", "|")
+        case "final":
+            event["final"] = value == "yes"
+        case _ if key in BY_KIND:
+            kind, _, said = value.partition(":")
+            parameter = said == "yes" if key == BY_KIND[0] else said if key == BY_KIND[3] else int(said)
+            event.setdefault("policy", {}).setdefault(key, {})[kind] = parameter
+        case _ if key in PLANNING:
+            event.setdefault("policy", {})[key] = int(value)
+        case _ if key in ANSWERS:
+            event[key] = value
         case _ if key in POLICY:
             event.setdefault("policy", {})[key] = _parameter(key, value)
         case _ if key in PLAIN:

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from atp.effects import AvailabilityChanged, DeadLetter, Effect, ErpLine, RiskChanged, VarianceChanged
+from atp.effects import (
+    AdviceChanged,
+    AvailabilityChanged,
+    DeadLetter,
+    Effect,
+    ErpLine,
+    ExceptionChanged,
+    RiskChanged,
+    VarianceChanged,
+)
 from atp.events import Event, TimeTicked
 from avro_schemas.public_json import parse_line
 from streams.driver import TopologyDriver
@@ -89,10 +98,21 @@ def followed(words: str, effects: list[Effect | DeadLetter], verdicts: list[str]
                 isinstance(e, VarianceChanged) and name in (e.document, e.transfer) and e.diff == int(diff)
                 for e in effects
             )
+        case ["exception", transition, kind, scope]:
+            said = [(e.transition, e.kind, e.scope) for e in effects if isinstance(e, ExceptionChanged)]
+            return (transition, kind, _scope(scope)) in said
+        case ["advice", status, kind, location, units]:
+            advised = [(e.status, e.kind, e.location, e.quantity) for e in effects if isinstance(e, AdviceChanged)]
+            return (status, kind, location, int(units)) in advised
         case ["erp", kind, units]:
             return any(isinstance(e, ErpLine) and (e.document_type, e.quantity) == (kind, int(units)) for e in effects)
         case _:
             raise ValueError(f"{words} says nothing")
+
+
+def _scope(words: str) -> str:
+    """Read `PO-1/1` as a line of a paper, `-` as nothing."""
+    return "" if words == "-" else words.replace("/", "|")
 
 
 # What is there --------------------------------------------------------------------------------------------
@@ -111,6 +131,10 @@ class View:
     erp: Counter[tuple[str, str]]
     opened: int | None = None
     """Risks ever opened; None where nobody counted."""
+    exceptions: dict[tuple[str, str], ExceptionChanged] | None = None
+    """By kind and scope; None where nobody watches for them."""
+    advice: dict[tuple[str, str], int] | None = None
+    """Units by kind and location; None where nobody plans."""
 
 
 def of_driver(driver: TopologyDriver) -> View:
@@ -124,6 +148,8 @@ def of_driver(driver: TopologyDriver) -> View:
         variances={v.document or v.transfer: (v.expected, v.observed) for v in driver.variances()},
         risks={r.scope: r.quantity for r in driver.risks() if r.kind == "negative_stock"},
         erp=erp,
+        exceptions={(e.kind, e.scope): e for e in driver.exceptions()},
+        advice={(a.kind, a.location): a.quantity for a in driver.advice()},
         opened=sum(isinstance(e, RiskChanged) and e.transition == "opened" for e in driver.effects),
     )
 
@@ -165,6 +191,15 @@ def stands(state: str, view: View) -> bool:
             return not view.risks
         case ["erp", kind, location, units]:
             return view.erp[kind, location] == int(units)
+        case ["exception", kind, scope, severity, owner]:
+            one = (view.exceptions or {}).get((kind, _scope(scope)))
+            return view.exceptions is None or (one is not None and (one.severity, one.owner) == (severity, owner))
+        case ["no", "exception", *kinds]:
+            return not any(kind in kinds or not kinds for kind, _ in view.exceptions or {})
+        case ["advice", kind, location, units]:
+            return view.advice is None or view.advice.get((kind, location)) == int(units)
+        case ["no", "advice"]:
+            return not view.advice
         case ["opened", times]:
             return view.opened in (None, int(times))
         case _:
