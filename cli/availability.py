@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from atp.effects import AvailabilityChanged
-from avro_schemas.instants import instant, instant_or_none
+from avro_schemas.instants import instant
+from avro_schemas.plain import plain
 from sinks.channel import AvailabilityFeed, AvailabilityView
 from streams.broker import resolve_brokers
 from streams.settings import Settings
@@ -16,6 +17,7 @@ from streams.topics_admin import topic_name
 from topologies.topics import AVAILABILITY
 
 WAIT_S = 0.5
+OF_NODES = {"key", "location", "node", "confidence", "reasons"}
 
 
 def availability(
@@ -55,30 +57,30 @@ def availability(
 
 
 def as_plain(answer: AvailabilityChanged) -> dict[str, object]:
-    """Shape an answer for JSON; instants as ISO 8601 in UTC."""
-    return {
-        "channel": answer.channel,
-        "sku": answer.sku,
-        "atp": answer.atp,
-        "atp_raw": answer.atp_raw,
-        "previous_atp": answer.previous_atp,
-        "status": answer.status,
-        "epoch": answer.epoch,
-        "version": answer.version,
-        "as_of": instant(answer.as_of),
-        "computed_at": instant_or_none(answer.computed_at),
-        "cause": {"type": answer.cause.type, "key": answer.cause.key},
-    }
+    """Shape an answer for JSON: every field but those of nodes; instants as ISO 8601 in UTC."""
+    return {name: value for name, value in plain(answer).items() if name not in OF_NODES}
 
 
 def _print(view: AvailabilityView) -> None:
-    table = Table("sku", "atp", "status", "version", "as of", "cause", box=None, pad_edge=False)
-    table.columns[1].justify = table.columns[3].justify = "right"
+    table = Table("sku", "atp", "status", "more", "version", "as of", "cause", box=None, pad_edge=False)
+    table.columns[1].justify = table.columns[4].justify = "right"
     for answer in view:
         table.add_row(
-            answer.sku, str(answer.atp), answer.status, str(answer.version), instant(answer.as_of), answer.cause.type
+            answer.sku,
+            str(answer.atp),
+            answer.status,
+            _more(answer),
+            str(answer.version),
+            instant(answer.as_of),
+            answer.cause.type,
         )
     Console(soft_wrap=True).print(table)
+
+
+def _more(answer: AvailabilityChanged) -> str:
+    """Say when there will be more than now, where that is known."""
+    later = answer.next_available or next((one for one in answer.horizon if one.quantity > answer.atp), None)
+    return "" if later is None else f"{later.quantity} on {later.date}"
 
 
 def _follow(feed: AvailabilityFeed, *, as_json: bool) -> None:

@@ -11,6 +11,9 @@ from streams.reader import look_up
 from streams.settings import Settings
 
 SHOWN_EVENTS = 8
+SHOWN_LINES = 20
+"""Open lines of orders that are listed; `--json` has all."""
+HOLDS = ("reserved_soft", "reserved_firm", "allocated")
 BUCKETS = ("returned", "quarantine", "damaged")
 COLUMNS = {
     "location": "location",
@@ -20,6 +23,7 @@ COLUMNS = {
     "quarantine": "quarantine",
     "damaged": "damaged",
     "coming": "in_transit_in",
+    "claims": "claims",
     "safety": "safety_stock",
     "raw": "atp_raw",
     "ATP": "atp",
@@ -70,7 +74,7 @@ def _refuse(message: str) -> None:
 def _print(found: Answer) -> None:
     typer.echo(f"{found['sku']}, events heard up to {found['as_of'] or 'none'} ({_source(found)})\n")
     for text in aligned(
-        [tuple(COLUMNS), *(tuple(str(one[n]) for n in COLUMNS.values()) for one in found["positions"])]
+        [tuple(COLUMNS), *(tuple(str(_claimed(one)[n]) for n in COLUMNS.values()) for one in found["positions"])]
     ):
         typer.echo(text)
     for one in found["positions"]:
@@ -86,6 +90,12 @@ def _print(found: Answer) -> None:
         typer.echo("\nchannels")
         for one in found["availability"]:
             typer.echo(f"  {one['channel']}: {explain_channel(one)}")
+            for day in one["horizon"]:
+                typer.echo(f"    from {day['date']}: {day['quantity']}")
+    _section("promised", _promises(found))
+    _section("ring-fences", [_fence(one) for one in found["ring_fences"]])
+    _section("coming", [_inbound(one) for one in found["inbound"]])
+    _section("supply", [_supply(one) for one in found["supply"] if one["open"] or one["over"]])
     _section("open risks", [_risk(one) for one in found["risks"]])
     _section("transfers on the way", [_transfer(one) for one in found["transfers"] if one["open"]])
     _section("policies", [_policy(one) for one in found["policies"]])
@@ -114,6 +124,7 @@ def explain_position(one: Answer) -> str:
     """Say how a position's ATP comes about."""
     words = [f"{one['sellable']} sellable"]
     words += [f"- {-one[bucket]} owed by {bucket}" for bucket in BUCKETS if one[bucket] < 0]
+    words += [f"- {one[hold]} {hold.replace('_', ' ')}" for hold in HOLDS if one[hold]]
     if one["safety_stock"]:
         words.append(f"- {one['safety_stock']} safety stock")
     total = f"{' '.join(words)} = {one['atp_raw']}"
@@ -127,7 +138,8 @@ def explain_channel(one: Answer) -> str:
     where = "every location" if one["locations"] is None else ", ".join(one["locations"]) or "no location"
     if one["excluded"]:
         where += f" except {', '.join(one['excluded'])}"
-    words = [f"pool {one['pool']} of {where}"]
+    words = [f"ring-fence {one['ring']} and "] if one["ring"] else []
+    words = [f"{''.join(words)}pool {one['pool']} of {where}"]
     if one["share_percent"] != 100:
         words.append(f"{one['share_percent']} % of it")
     if one["buffer"]:
@@ -135,6 +147,56 @@ def explain_channel(one: Answer) -> str:
     if one["cap"] is not None:
         words.append(f"at most {one['cap']}")
     return f"ATP {one['atp']} {one['status']}: {', '.join(words)}"
+
+
+def _claimed(one: Answer) -> Answer:
+    return {**one, "claims": sum(one[hold] for hold in HOLDS)}
+
+
+def _promises(found: Answer) -> list[str]:
+    lines = [_claim(one) for one in found["claims"][:SHOWN_LINES]]
+    if len(found["claims"]) > SHOWN_LINES:
+        lines.append(f"... and {len(found['claims']) - SHOWN_LINES} lines more: --json")
+    lines += [f"pending for {channel}: {units} without a location" for channel, units in found["pending"].items()]
+    if found["uncovered"]:
+        lines.append(f"uncovered: {found['uncovered']} promised from locations that do not have them")
+    return lines
+
+
+def _claim(one: Answer) -> str:
+    where = [f"{p['units']} {p['how'].replace('_', ' ')} at {p['location']}" for p in one["placed"]]
+    if one["pending"]:
+        where.append(f"{one['pending']} pending")
+    words = [f"{one['order']} line {one['line']} of {one['channel']}, {one['state']}: {', '.join(where)}"]
+    if not one["due"]:
+        words.append(f"due on {one['need_date']}")
+    if one["expires_at"]:
+        words.append(f"expires at {one['expires_at']}")
+    return ", ".join(words)
+
+
+def _fence(one: Answer) -> str:
+    return (
+        f"{one['channel']}: {one['granted']} granted, {one['taken']} taken, {one['open']} open; "
+        f"priority {one['priority']}, since {one['since']}"
+    )
+
+
+def _inbound(one: Answer) -> str:
+    late = ", past due and expected anew" if one["overdue"] else ""
+    return f"{one['date']}: {one['units']} at {one['location'] or 'no location'}, {one['state']}, {_line(one)}{late}"
+
+
+def _line(one: Answer) -> str:
+    return f"{one['document']} line {one['line']}"
+
+
+def _supply(one: Answer) -> str:
+    over = f", {one['over']} too many" if one["over"] else ""
+    return (
+        f"{one['purchase_order']} line {one['line']}: {one['ordered']} ordered, {one['confirmed']} confirmed, "
+        f"{one['shipped']} shipped, {one['received']} received, {one['open']} open{over}"
+    )
 
 
 def paper(key: str) -> str:

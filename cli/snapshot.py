@@ -21,7 +21,7 @@ def snapshot(
     name: Annotated[str | None, typer.Option(help="Name of the snapshot's folder; by default the time.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as one JSON object.")] = False,
 ) -> None:
-    """Write positions, availability, transfers, risks and counts as Parquet, as one consistent cut.
+    """Write positions, availability, claims, supply, ring-fences, transfers, risks and counts as Parquet, in one cut.
 
     Every partition is cut at its last marker; workers go on meanwhile. `OUT/latest` leads to the last snapshot,
     and so do `OUT/positions.parquet` and its neighbours.

@@ -23,6 +23,7 @@ from typing import Any, Self
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from atp.book import CLOCK_KEY
 from atp.errors import FatalError
 from avro_schemas import codec
 from sinks.committed import CommittedReader, topic_id
@@ -33,7 +34,7 @@ from sinks.tables import SCHEMAS, Tables
 SCHEMA = "snapshot/1"
 TRIES = 3
 """A second try meets warm caches; a third that is too slow says that the lag is too short for this state."""
-SHOWN = (b"p|", b"s|", b"t|", b"r|")
+SHOWN = (b"p|", b"s|", b"t|", b"r|", b"c|", b"b|", b"n|", b"g|")
 
 
 class SnapshotSettings(BaseModel):
@@ -178,6 +179,8 @@ class _Files:
         """Add a partition's rows, in the order of their keys."""
         rows = cut.rows
         decode, add = codec.decode_row, self._tables.add
+        clock = rows.get(CLOCK_KEY.encode())
+        self._tables.set_clock(None if clock is None else decode(CLOCK_KEY, clock))
         for raw in sorted(rows):
             key = raw.decode()
             add(key, decode(key, rows[raw]))

@@ -9,9 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from atp.availability import atp_raw, status, terms_of
-from atp.book import Position, Risk, Row, Summary, Transfer
+from atp.book import Claim, Clock, Network, Position, Risk, Row, Summary, Supply, Transfer
+from atp.claims import standing
+from atp.events import SECOND
+from atp.outlook import line
+from avro_schemas.plain import unescaped
 
 INSTANT = pa.timestamp("us", tz="UTC")
+DAY = pa.date32()
 TEXT, UNITS = pa.string(), pa.int64()
 
 POSITIONS = pa.schema(
@@ -24,10 +29,15 @@ POSITIONS = pa.schema(
         ("quarantine", UNITS),
         ("damaged", UNITS),
         ("in_transit_in", UNITS),
+        ("reserved_soft", UNITS),
+        ("reserved_firm", UNITS),
+        ("allocated", UNITS),
         ("safety_stock", UNITS),
         ("eligible", pa.bool_()),
         ("atp_raw", UNITS),
+        ("haircut", UNITS),
         ("atp", UNITS),
+        ("confidence", pa.int64()),
         ("version", UNITS),
         ("as_of", INSTANT),
     ]
@@ -38,9 +48,81 @@ AVAILABILITY = pa.schema(
         ("sku", TEXT),
         ("atp", UNITS),
         ("status", TEXT),
+        ("ring", UNITS),
         ("pool", UNITS),
+        ("next_available", DAY),
+        ("next_quantity", UNITS),
+        ("orders_seen_through", INSTANT),
         ("version", UNITS),
         ("as_of", INSTANT),
+    ]
+)
+CLAIMS = pa.schema(
+    [
+        ("sku", TEXT),
+        ("order", TEXT),
+        ("line", UNITS),
+        ("channel", TEXT),
+        ("state", TEXT),
+        ("requested", UNITS),
+        ("released", UNITS),
+        ("consumed", UNITS),
+        ("open", UNITS),
+        ("pending", UNITS),
+        ("need_date", DAY),
+        ("due", pa.bool_()),
+        ("expires_at", INSTANT),
+        ("began", INSTANT),
+        ("last_time", INSTANT),
+    ]
+)
+PLACEMENTS = pa.schema(
+    [
+        ("sku", TEXT),
+        ("order", TEXT),
+        ("line", UNITS),
+        ("location", TEXT),
+        ("how", TEXT),
+        ("units", UNITS),
+    ]
+)
+SUPPLY = pa.schema(
+    [
+        ("sku", TEXT),
+        ("purchase_order", TEXT),
+        ("line", UNITS),
+        ("location", TEXT),
+        ("ordered", UNITS),
+        ("confirmed", UNITS),
+        ("shipped", UNITS),
+        ("received", UNITS),
+        ("open", UNITS),
+        ("over", UNITS),
+        ("final", pa.bool_()),
+        ("last_time", INSTANT),
+    ]
+)
+INBOUND = pa.schema(
+    [
+        ("sku", TEXT),
+        ("date", DAY),
+        ("location", TEXT),
+        ("units", UNITS),
+        ("state", TEXT),
+        ("overdue", pa.bool_()),
+        ("document", TEXT),
+        ("line", UNITS),
+    ]
+)
+RING_FENCES = pa.schema(
+    [
+        ("sku", TEXT),
+        ("channel", TEXT),
+        ("priority", UNITS),
+        ("granted", UNITS),
+        ("taken", UNITS),
+        ("open", UNITS),
+        ("since", INSTANT),
     ]
 )
 TRANSFERS = pa.schema(
@@ -85,6 +167,11 @@ SCHEMAS = {
     "transfers": TRANSFERS,
     "risks": RISKS,
     "counts": COUNTS,
+    "claims": CLAIMS,
+    "placements": PLACEMENTS,
+    "supply": SUPPLY,
+    "inbound": INBOUND,
+    "ring_fences": RING_FENCES,
 }
 
 
@@ -93,6 +180,11 @@ class Tables:
 
     def __init__(self) -> None:
         self._lines: dict[str, list[tuple[Any, ...]]] = {name: [] for name in SCHEMAS}
+        self._tick: int | None = None
+
+    def set_clock(self, clock: Row | None) -> None:
+        """Take the time of the partition whose rows come now: what has expired depends on it."""
+        self._tick = clock.tick if isinstance(clock, Clock) else None
 
     def add(self, key: str, row: Row) -> None:
         """Take in one row; those of kinds that no table shows are left out."""
@@ -118,11 +210,44 @@ class Tables:
                         row.last_time,
                     )
                 )
+            case Claim():
+                self._claim(key, row)
+            case Supply():
+                _, sku, order, number = key.split("|", 3)
+                self._lines["supply"].append(_supply(sku, unescaped(order), int(number), row))
+            case Network():
+                sku = key.split("|")[1]
+                self._lines["inbound"].extend(_inbound(sku, row))
+                self._lines["ring_fences"].extend(
+                    (sku, one.channel, one.priority, one.granted, one.taken, one.open, one.first) for one in row.fences
+                )
             case Risk():
                 _, sku, kind, scope = key.split("|", 3)
                 self._lines["risks"].append((sku, kind, scope, row.id, row.severity, row.opened_at, row.quantity))
             case _:
                 pass
+
+    def _claim(self, key: str, row: Claim) -> None:
+        _, sku, order, number = key.split("|", 3)
+        one, line = standing(row, self._tick), (sku, unescaped(order), int(number))
+        self._lines["claims"].append(
+            (
+                *line,
+                one.channel,
+                "firm" if one.firm else "soft",
+                one.requested,
+                one.released,
+                one.consumed,
+                one.open,
+                one.pending,
+                one.need,
+                one.due,
+                None if one.expires is None else one.expires * SECOND,
+                one.began,
+                row.last_time,
+            )
+        )
+        self._lines["placements"].extend((*line, placed.location, placed.how, placed.units) for placed in one.placed)
 
     def batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Yield what was gathered since the last call, one batch per table that has rows, and forget it."""
@@ -147,10 +272,15 @@ def _position(sku: str, location: str, row: Position) -> tuple[Any, ...]:
         row.quarantine,
         row.damaged,
         row.in_transit_in,
+        row.reserved_soft,
+        row.reserved_firm,
+        row.allocated,
         row.safety_stock,
         row.eligible,
         atp_raw(row),
+        row.haircut,
         row.atp,
+        row.confidence,
         row.version,
         row.as_of,
     )
@@ -175,4 +305,24 @@ def _availability(sku: str, row: Summary) -> Iterator[tuple[Any, ...]]:
     for state in row.channels:
         if state.version:
             reading = status(state.atp, terms_of(state).low_at)
-            yield (state.channel, sku, state.atp, reading, state.pool, state.version, row.clock)
+            following = next(((day, units) for day, units in state.horizon if units > 0), (None, None))
+            day, units = (None, None) if state.atp else following
+            seen = state.orders_seen or None
+            yield (
+                state.channel, sku, state.atp, reading, state.ring, state.pool, day, units, seen, state.version,
+                row.clock,
+            )  # fmt: skip
+
+
+def _supply(sku: str, order: str, number: int, row: Supply) -> tuple[Any, ...]:
+    one = line(row)
+    return (
+        sku, order, number, one.location, one.ordered, one.confirmed, one.shipped, one.received, one.open, one.over,
+        one.final, row.last_time,
+    )  # fmt: skip
+
+
+def _inbound(sku: str, row: Network) -> Iterator[tuple[Any, ...]]:
+    for one in row.inbound:
+        document, _, number = one.what.rpartition("|")
+        yield sku, one.day, one.location, one.units, one.state, one.overdue, unescaped(document), int(number)

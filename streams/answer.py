@@ -21,18 +21,22 @@ from atp.book import (
     part_key,
     summary_key,
 )
+from atp.claims import day_text
 from atp.events import PolicyFields
 from avro_schemas.instants import instant, instant_or_none
+from streams.promised import promised
 
 Answer = dict[str, Any]
 """Plain values, ready for JSON."""
-KINDS = "ptrcbk"
-"""First letters of the rows that an answer is made of, beside the SKU's summary and network and the partition's own."""
+ALONE = "snou"
+"""First letters of the rows that an answer is made of, one of each for a SKU: `letter|sku`."""
+MANY = "ptrcb"
+"""And of those that there may be many of: `letter|sku|...`. To these come the partition's clock and policies."""
 R = TypeVar("R")
 
 
 def answer(rows: Rows, sku: str) -> Answer:
-    """Say what the rows hold of a SKU: positions, availability, risks, transfers, policies, kits.
+    """Say what the rows hold of a SKU: positions, availability, promises, supply, risks, transfers, policies, kits.
 
     Quantities in base units, instants as ISO 8601 in UTC. `known` is false where nothing names the SKU;
     the lists are empty then. Raises: nothing.
@@ -50,6 +54,7 @@ def answer(rows: Rows, sku: str) -> Answer:
         "tick": instant(clock.tick) if isinstance(clock, Clock) else None,
         "positions": positions,
         "availability": _availability(sku, summary) if isinstance(summary, Summary) else [],
+        **promised(rows, sku),
         "risks": [_risk(rest, row) for rest, row in _of(rows, f"r|{sku}|", Risk)],
         "transfers": [_transfer(rest, row) for rest, row in _of(rows, f"t|{sku}|", Transfer)],
         "components": dict(bills.in_force) if isinstance(bills, Bills) else None,
@@ -76,11 +81,17 @@ def _position(sku: str, location: str, row: Position) -> Answer:
         "quarantine": row.quarantine,
         "damaged": row.damaged,
         "in_transit_in": row.in_transit_in,
+        "reserved_soft": row.reserved_soft,
+        "reserved_firm": row.reserved_firm,
+        "allocated": row.allocated,
         "safety_stock": row.safety_stock,
         "eligible": row.eligible,
         "atp_raw": atp_raw(row),
         "atp": row.atp,
         "status": status(row.atp, row.low_at),
+        "confidence": row.confidence,
+        "reasons": list(row.reasons),
+        "haircut": row.haircut,
         "version": row.version,
         "as_of": instant(row.as_of),
         "counts": [
@@ -112,14 +123,16 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
     answers = []
     for state in summary.channels:
         terms = terms_of(state)
+        dates = [{"date": day_text(day), "quantity": max(0, units)} for day, units in state.horizon]
         answers.append(
             {
                 "channel": state.channel,
                 "sku": sku,
                 "atp": state.atp,
-                "atp_raw": channel_raw(state.pool, terms),
+                "atp_raw": channel_raw(state.pool, terms, state.ring),
                 "status": status(state.atp, terms.low_at),
                 "version": state.version,
+                "ring": state.ring,
                 "pool": state.pool,
                 "share_percent": terms.share_percent,
                 "buffer": terms.buffer,
@@ -127,6 +140,9 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
                 "locations": None if terms.locations is None else list(terms.locations),
                 "excluded": list(terms.excluded),
                 "lag_s": terms.lag_s,
+                "next_available": None if state.atp else next((one for one in dates if one["quantity"]), None),
+                "horizon": dates,
+                "orders_seen_through": instant_or_none(state.orders_seen or None),
             }
         )
     return answers

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from atp.book import CLOCK_KEY, POLICIES_KEY
 from streams import sku_rows
-from streams.answer import KINDS, answer
+from streams.answer import ALONE, MANY, answer
 from streams.checkpoint import decode_marker
 from streams.metrics import Metrics
 from streams.tasks import Tasks
@@ -86,8 +86,8 @@ class Query:
         if task is None or task.table is None:
             return _elsewhere(sku)
         view = task.table.view(
-            [CLOCK_KEY, POLICIES_KEY, f"s|{sku}", f"n|{sku}", f"o|{sku}", f"u|{sku}"],
-            [f"{kind}|{sku}|" for kind in KINDS],
+            [CLOCK_KEY, POLICIES_KEY, *(f"{kind}|{sku}" for kind in ALONE)],
+            [f"{kind}|{sku}|" for kind in MANY],
         )
         if view is None:
             return _moving(sku)

@@ -16,7 +16,7 @@ from atp.errors import FatalError
 from avro_schemas import codec
 from sinks.committed import CommittedReader
 from sinks.cut import MarkerFormat, read_cut
-from streams.answer import KINDS, Answer, answer
+from streams.answer import ALONE, MANY, Answer, answer
 from streams.broker import resolve_brokers
 from streams.checkpoint import MARKER_KEY, decode_marker
 from streams.settings import Settings
@@ -107,8 +107,8 @@ def read_changelog(settings: Settings, sku: str, progress: Progress) -> Answer:
             done += records
             progress(done, high - low)
 
-        exact = tuple(f"{kind}|{sku}".encode() for kind in "snou")
-        begins = (*(f"{kind}|{sku}|".encode() for kind in KINDS), b"g|")
+        exact = tuple(f"{kind}|{sku}".encode() for kind in ALONE)
+        begins = (*(f"{kind}|{sku}|".encode() for kind in MANY), b"g|")
         cut = read_cut(reader, partition, high, MARKER, advance, lambda key: key.startswith(begins) or key in exact)
     finally:
         reader.close()

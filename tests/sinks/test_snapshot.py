@@ -116,8 +116,8 @@ def test_both_duckdb_and_polars_read_every_table(broker_settings: Settings, send
     take(broker_settings, tmp_path)
     noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
     expected = {
-        "positions": ("A", "S1", 6, 5, -2, 0, 3, 6, 1, True, 2, 2, 9, noon),
-        "availability": ("all", "A", 7, "IN_STOCK", 7, 3, noon),
+        "positions": ("A", "S1", 6, 5, -2, 0, 3, 6, 0, 0, 0, 1, True, 2, 0, 2, 100, 9, noon),
+        "availability": ("all", "A", 7, "IN_STOCK", 0, 7, None, None, None, 3, noon),
         "transfers": ("A", "X-1|1", "S1", 6, 3, 1, 2, noon),
         "risks": ("A", "negative_stock", "S1", "r1", "HIGH", noon, -2),
         "counts": ("A", "S1", "C-1", noon, "on_hand", 9, 7, -2, 1),
@@ -194,4 +194,5 @@ def test_a_cut_slower_than_compaction_is_taken_again_and_then_given_up(
 
 
 def test_the_marker_is_read_as_the_host_writes_it() -> None:
-    assert MARKER.read(encode_marker(marker(10, 1))) == asdict(marker(10, 1))
+    known = {name: value for name, value in asdict(marker(10, 1)).items() if name != "rebuilding"}
+    assert MARKER.read(encode_marker(marker(10, 1))) == known
