@@ -6,7 +6,7 @@ compared with.
 
 from dataclasses import replace
 
-from atp.book import CLOCK_KEY, Clock, Row, Rows, Summary, business_key
+from atp.book import CLOCK_KEY, Clock, Row, Rows, Summary, Supply, Transfer, business_key
 from atp.closings import Fold, close, listed_after_all
 from atp.copies import acknowledge, follow, report
 from atp.differences import forget
@@ -28,6 +28,7 @@ from atp.events import (
 from atp.feeds import gap, mark
 from atp.masters import change
 from atp.outcome import Frame, Outcome, oldest_of, text_of
+from atp.overdue import watch
 from atp.reviews import review
 from atp.snapshots import as_count, receive, restate
 
@@ -70,8 +71,8 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
     """Look at what the event changed that others were compared with, or show; `fold` as before."""
     if outcome.verdict != "folded":
         return outcome
-    counted = isinstance(event, CountRecorded)
-    if not (counted or isinstance(event, TimeTicked) or any(_is_compared(row) for row in outcome.changes.values())):
+    looks = isinstance(event, CountRecorded | TimeTicked)
+    if not looks and not any(key[0] in "bt" or _is_compared(row) for key, row in outcome.changes.items()):
         return outcome
     draft = _resumed(rows, event, frame, outcome)
     if isinstance(event, CountRecorded) and (withdrawal := listed_after_all(draft, event)) is not None:
@@ -79,6 +80,8 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
         draft.changes.update(more.changes)
         draft.effects.extend(more.effects)
     for key, summary in list(draft.changes.items()):
+        if isinstance(summary, Supply | Transfer):
+            watch(draft, key)
         if not isinstance(summary, Summary) or not _is_compared(summary):
             continue
         sku, before = key[2:], rows.get(key)

@@ -6,21 +6,11 @@ what it compares may still change. Source: docs/domain.md, section "Variances".
 
 from dataclasses import replace
 
-from atp.book import (
-    POLICIES_KEY,
-    Policies,
-    Snapshot,
-    Summary,
-    Timer,
-    Variance,
-    review_key,
-    summary_key,
-    variance_key,
-)
+from atp.book import Snapshot, Timer, Variance, review_key, variance_key
 from atp.draft import Draft
 from atp.effects import VarianceChanged
 from atp.events import DAY, SECOND, immutable
-from atp.policy import Book
+from atp.policy import policies_of
 from atp.variance import variance_id
 
 UNTOLD = -1
@@ -43,15 +33,6 @@ class Figures:
     document: str = ""
     hint: str = ""
     snapshot: Snapshot | None = None
-
-
-def policies_of(draft: Draft, sku: str) -> Book:
-    """The policies in force for a SKU now."""
-    row = draft.get(summary_key(sku)) if sku else None
-    summary = row if isinstance(row, Summary) else None
-    wide = draft.get(POLICIES_KEY)
-    now = draft.tick if draft.tick is not None else summary.clock if summary else 0
-    return Book(summary, wide if isinstance(wide, Policies) else None, now)
 
 
 def tolerance(draft: Draft, sku: str, location: str, channel: str, expected: int) -> int:

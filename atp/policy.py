@@ -7,7 +7,8 @@ the channel. A policy waits for its date. Source: docs/domain.md section 3.
 from collections.abc import Sequence
 from typing import Any
 
-from atp.book import ChannelTerms, Policies, PolicyEntry, Summary
+from atp.book import POLICIES_KEY, ChannelTerms, Policies, PolicyEntry, Summary, summary_key
+from atp.draft import Draft
 from atp.events import immutable
 from atp.outlook import SLIP, SupplyTerms
 
@@ -84,6 +85,15 @@ class Book:
             low_at=_first(here, "low_at", 0),
         )
         return None if terms == DEFAULT_TERMS else terms
+
+
+def policies_of(draft: Draft, sku: str) -> Book:
+    """The policies that concern a SKU now; those of no SKU where it is empty."""
+    row = draft.get(summary_key(sku)) if sku else None
+    summary = row if isinstance(row, Summary) else None
+    wide = draft.get(POLICIES_KEY)
+    now = draft.tick if draft.tick is not None else summary.clock if summary else 0
+    return Book(summary, wide if isinstance(wide, Policies) else None, now)
 
 
 def declared(entries: Sequence[PolicyEntry]) -> set[str]:

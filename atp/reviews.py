@@ -4,12 +4,15 @@ A timer that has lost its reason finds nothing to do: nobody takes it back. `wha
 
     age|kind|what        a difference that stands, to be told how old it is
     copy|channel         a channel's copy, whose lag has passed
+    asn|line             a line of supply, whose shipments should have come
+    transfer|line        a transfer that should have come
 """
 
 from atp.copies import judge_later
 from atp.differences import age
 from atp.draft import Draft
 from atp.events import SECOND
+from atp.overdue import judge_asn, judge_transfer
 
 
 def review(draft: Draft, tick: int) -> None:
@@ -27,3 +30,7 @@ def review(draft: Draft, tick: int) -> None:
             age(draft, sku, kind, what)
         elif why == "copy":
             judge_later(draft, sku, rest)
+        elif why == "asn":
+            judge_asn(draft, sku, rest)
+        elif why == "transfer":
+            judge_transfer(draft, sku, rest)

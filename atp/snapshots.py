@@ -31,13 +31,14 @@ from atp.book import (
     variance_key,
 )
 from atp.counts import Delta, covers, of_scope
-from atp.differences import Figures, compare, policies_of
+from atp.differences import Figures, compare
 from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import CountRecorded, SnapshotReceived
 from atp.hints import explain
 from atp.outcome import NOTHING_YET, Frame, Outcome, refuse, text_of
 from atp.past import buckets_at, claims_at, moved_at, unheard, within
+from atp.policy import policies_of
 
 ALWAYS = 2**62
 """A watermark with sequences may have heard of events of any time: every event is looked at."""

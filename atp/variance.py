@@ -5,9 +5,15 @@ from dataclasses import replace
 from hashlib import sha256
 
 from atp.book import Count, Transfer
+from atp.claims import day_number
 from atp.counts import Delta, of_scope
 from atp.draft import Draft
 from atp.effects import VarianceChanged
+from atp.events import DAY, HOUR
+from atp.policy import policies_of
+
+NO_DAY_NAMED = 6 * DAY
+"""How long a transfer without a day may be on its way, before its grace begins."""
 
 
 def variance_id(kind: str, sku: str, what: str) -> str:
@@ -53,7 +59,8 @@ def count_variance(
 def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock: int) -> Transfer:
     """Publish the variance of a transfer that lost units or brought too many, or its end; return the row to keep."""
     shipped = after.shipped
-    stands = after.lost > 0 or after.received > shipped
+    overdue = transfer_overdue(draft, sku, after)
+    stands = after.lost > 0 or after.received > shipped or overdue
     now = (shipped, after.received) if stands and shipped != after.received else None
     if now == after.variance:
         return after
@@ -75,7 +82,7 @@ def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock:
             as_of=clock,
             status="open" if now else "closed",
             restatement=restatement,
-            cause_hint="" if not now else "lost on the way" if after.lost else "more received than shipped",
+            cause_hint=_transfer_hint(after) if now else "",
             cause=draft.cause,
         )
     )
@@ -87,8 +94,27 @@ def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock:
         last_time=after.last_time,
         variance=now,
         restatement=restatement,
-        eta=after.eta,
+        etas=after.etas,
     )
+
+
+def transfer_overdue(draft: Draft, sku: str, transfer: Transfer) -> bool:
+    """Say whether units are on their way past the grace that a policy gives them; never, where none does."""
+    if draft.tick is None or transfer.open <= 0 or transfer_due(transfer) > draft.tick:
+        return False
+    grace = policies_of(draft, sku).value("grace_hours", transfer.destination, "")
+    return grace is not None and transfer_due(transfer) + grace * HOUR <= draft.tick
+
+
+def transfer_due(transfer: Transfer) -> int:
+    """When all of it should be there: the end of its last day, or days after its last event where none is named."""
+    return (day_number(transfer.eta) + 1) * DAY if transfer.eta else transfer.last_time + NO_DAY_NAMED
+
+
+def _transfer_hint(after: Transfer) -> str:
+    if after.lost:
+        return "lost on the way"
+    return "more received than shipped" if after.received > after.shipped else "not received when its grace was over"
 
 
 def _hint(count: Count, diff: int, deltas: Sequence[Delta]) -> str:

@@ -112,6 +112,9 @@ class Answer:
         for (sku, id_, _), t in self.transfers.items():
             if t.stands:
                 found.append(("TRANSFER", sku, "", id_, t.shipped, t.received))
+        for (sku, id_, _), s in self.supply.items():
+            if s.received > s.shipped > 0 or (s.final and s.received < s.shipped):
+                found.append(("ASN", sku, "", id_, s.shipped, s.received))
         return sorted(found)
 
 

@@ -12,6 +12,7 @@ from atp.events import (
     DAY,
     HOUR,
     MINUTE,
+    AsnShipped,
     ChannelAck,
     ChannelReported,
     CountClosed,
@@ -31,6 +32,8 @@ from atp.events import (
     SnapshotReceived,
     SourceMark,
     TimeTicked,
+    TransferReceived,
+    TransferShipped,
 )
 from tests.core.rig import Folded
 from tests.core.strategies import EIGHT
@@ -415,3 +418,56 @@ def test_a_pick_that_comes_late_or_is_corrected_restates_the_count() -> None:
     folded.send(replace(pick, rev=1, quantity=1))
     assert standing(folded) == {"COUNT": (10, 8)}
     assert on_hand(folded) == {"A@S1": 8}
+
+
+# What was announced ---------------------------------------------------------------------------------------
+
+
+def shipped(at: int, units: int, **given: Any) -> Any:
+    return make(AsnShipped, at, quantity=units, source="vendor", purchase_order=Ref("PO-1", 1), **given)
+
+
+def came(at: int, units: int, **given: Any) -> Any:
+    return received(at, units, purchase_order=Ref("PO-1", 1), **given)
+
+
+def test_what_has_not_come_yet_is_no_variance() -> None:
+    folded = Folded([tick(0), shipped(0, 10, eta="2026-11-21"), came(HOUR, 4), tick(5 * DAY)])
+    assert standing(folded) == {}
+
+
+def test_a_final_receipt_below_what_was_shipped_is_short_and_one_above_it_over() -> None:
+    folded = Folded([shipped(0, 10), came(HOUR, 4), came(2 * HOUR, 3, final=True)])
+    assert standing(folded) == {"ASN": (10, 7)}
+    assert next(iter(folded.variances.values())).cause_hint.startswith("short")
+    folded.send(came(3 * HOUR, 3))
+    assert standing(folded) == {}
+    folded.send(came(3 * HOUR, 1))
+    assert standing(folded) == {"ASN": (10, 11)}
+    folded.send(shipped(4 * HOUR, 1))  # the notice came after the goods
+    assert standing(folded) == {}
+
+
+def test_a_shipment_past_its_grace_is_late() -> None:
+    events = [policy(grace_hours=12), tick(0), shipped(0, 10, eta="2026-11-21"), came(HOUR, 4)]
+    folded = Folded([*events, tick(52 * HOUR - MINUTE)])
+    assert standing(folded) == {}
+    folded.send(tick(52 * HOUR))
+    assert standing(folded) == {"ASN": (10, 4)}
+    assert next(iter(folded.variances.values())).cause_hint.startswith("late")
+    folded.send(came(53 * HOUR, 6))
+    assert standing(folded) == {}
+
+
+def test_a_transfer_past_its_grace_is_a_variance_until_it_comes() -> None:
+    out = make(TransferShipped, 0, quantity=5, to_location="S2", transfer=Ref("X-1", 1), eta="2026-11-21")
+    got = make(TransferReceived, 60 * HOUR, quantity=3, location="S2", transfer=Ref("X-1", 1))
+    folded = Folded([policy(grace_hours=12), received(0, 10), tick(0), out, tick(51 * HOUR)])
+    assert standing(folded) == {}
+    folded.send(tick(52 * HOUR))
+    assert standing(folded) == {"TRANSFER": (5, 0)}
+    folded.send(tick(60 * HOUR))
+    folded.send(got)
+    assert standing(folded) == {"TRANSFER": (5, 3)}
+    folded.send(replace(got, document=Document("doc", "rest", 1), quantity=2))
+    assert standing(folded) == {}
