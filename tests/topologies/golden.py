@@ -2,12 +2,13 @@
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from atp.effects import AvailabilityChanged, RiskChanged, VarianceChanged
+from atp.effects import AvailabilityChanged, DatedQuantity, RiskChanged, VarianceChanged
 from atp.events import MINUTE, PolicyChanged, TimeTicked
 from avro_schemas.public_json import parse_line
 
@@ -89,7 +90,9 @@ def answers(positions: list[Json], effects: Iterable[object]) -> Answers:
                 risks[id_] = effect
     return Answers(
         positions=positions,
-        availability=[{"sku": a.sku, "channel": a.channel, "atp": a.atp} for a in shown.values()],
+        availability=[
+            {"sku": a.sku, "channel": a.channel, "atp": a.atp, "horizon": _days(a.horizon)} for a in shown.values()
+        ],
         variances=[
             {
                 "kind": v.kind,
@@ -113,6 +116,18 @@ def answers(positions: list[Json], effects: Iterable[object]) -> Answers:
             if r.transition != "closed"
         ],
     )
+
+
+DAYS_SHOWN = 7
+
+
+def _days(horizon: Sequence[DatedQuantity]) -> list[int]:
+    """What may be promised for each of the first days: a figure holds until the next one."""
+    if not horizon:
+        return []
+    first = date.fromisoformat(horizon[0].date)
+    days = [(first + timedelta(days=n)).isoformat() for n in range(DAYS_SHOWN)]
+    return [max((one for one in horizon if one.date <= day), key=lambda one: one.date).quantity for day in days]
 
 
 def vectors(part: str) -> list[Vector]:
