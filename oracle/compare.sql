@@ -31,22 +31,31 @@ SELECT 'channel in the table', channel || '|' || sku, format('atp {}', c.atp), f
 FROM channels c FULL JOIN held_channels h USING (sku, channel)
 WHERE coalesce(c.atp, 0) <> coalesce(h.atp, 0);
 
--- Last availability per key.
+-- Last availability per key. Through channels a kit is answered for by what its parts leave: not judged here.
+CREATE OR REPLACE TEMP TABLE sold AS
+SELECT c.channel || '|' || c.sku AS key, c.* FROM channels c
+WHERE c.sku NOT IN (SELECT json_extract_string(rest, '$.kit') FROM ledger
+    WHERE type = 'MasterChanged' AND json_extract_string(rest, '$.kit') IS NOT NULL);
+
+CREATE OR REPLACE TEMP TABLE answered AS
+FROM published p
+WHERE NOT of_kit AND (key IN (SELECT key FROM sold) OR key NOT IN (SELECT channel || '|' || sku FROM channels));
+
 INSERT INTO differences
-WITH answers AS (
-    SELECT channel || '|' || sku AS key, atp FROM channels
+WITH expected AS (
+    SELECT key, atp FROM sold
     UNION ALL
     SELECT 'node|' || sku || '|' || location, atp FROM nodes
 )
-SELECT 'availability', key, format('atp {}', a.atp), format('atp {}', p.atp)
-FROM answers a FULL JOIN published p USING (key)
-WHERE coalesce(a.atp, 0) <> coalesce(p.atp, 0);
+SELECT 'availability', key, format('atp {}', e.atp), format('atp {}', a.atp)
+FROM expected e FULL JOIN answered a USING (key)
+WHERE coalesce(e.atp, 0) <> coalesce(a.atp, 0);
 
 -- A channel that sells a SKU must have been told of it, be it 0, and so of a node that holds anything.
 INSERT INTO differences
-SELECT 'availability', c.channel || '|' || c.sku, format('atp {}', c.atp), 'nothing published'
-FROM channels c ANTI JOIN published p ON p.key = c.channel || '|' || c.sku
-WHERE c.atp = 0 AND c.sku IN (SELECT sku FROM nodes)
+SELECT 'availability', key, format('atp {}', atp), 'nothing published'
+FROM sold ANTI JOIN answered USING (key)
+WHERE atp = 0 AND sku IN (SELECT sku FROM nodes)
 UNION ALL
 SELECT 'availability', 'node|' || n.sku || '|' || n.location, 'atp 0', 'nothing published'
 FROM nodes n ANTI JOIN published p ON p.key = 'node|' || n.sku || '|' || n.location
@@ -94,8 +103,9 @@ SELECT 'variance', concat_ws(' ', kind, sku, location, document, transfer),
     coalesce(format('expected {}, observed {}', v.expected, v.observed), 'none'),
     coalesce(format('expected {}, observed {}', t.expected, t.observed), 'none')
 FROM variances v FULL JOIN (
-    -- A transfer's variance is compared without the place.
-    SELECT * REPLACE (if(kind = 'TRANSFER', '', location) AS location) FROM told WHERE status = 'open'
+    -- A transfer's variance is compared without the place. What others say of stock is not judged here.
+    SELECT * REPLACE (if(kind = 'TRANSFER', '', location) AS location) FROM told
+    WHERE status = 'open' AND kind IN ('COUNT', 'TRANSFER')
 ) t USING (kind, sku, location, document, transfer, expected, observed)
 WHERE v.diff IS NULL OR t.status IS NULL;
 

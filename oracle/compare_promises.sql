@@ -69,10 +69,10 @@ WHERE terms_told(c.ring, c.pool, c.steps) <> terms_told(h.ring, h.pool, h.horizo
 
 INSERT INTO differences
 SELECT 'next available', p.key, coalesce(c.next_step, 'never'), coalesce(p.next_available, 'never')
-FROM outlooks c JOIN published p ON p.key = c.channel || '|' || c.sku
+FROM outlooks c JOIN answered p ON p.key = c.channel || '|' || c.sku
 WHERE c.next_step IS DISTINCT FROM p.next_available;
 
 INSERT INTO differences
 SELECT 'days to come', p.key, coalesce(c.shown, ''), p.horizon
-FROM outlooks c JOIN published p ON p.key = c.channel || '|' || c.sku
+FROM outlooks c JOIN answered p ON p.key = c.channel || '|' || c.sku
 WHERE coalesce(c.shown, '') <> p.horizon;

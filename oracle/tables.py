@@ -36,7 +36,9 @@ HELD_INBOUND = {
 HELD_RINGS = {
     "sku": "VARCHAR", "channel": "VARCHAR", "granted": "BIGINT", "taken": "BIGINT", "priority": "BIGINT",
 }  # fmt: skip
-PUBLISHED = {"key": "VARCHAR", "atp": "BIGINT", "horizon": "VARCHAR", "next_available": "VARCHAR"}
+PUBLISHED = {
+    "key": "VARCHAR", "atp": "BIGINT", "horizon": "VARCHAR", "next_available": "VARCHAR", "of_kit": "BOOLEAN",
+}  # fmt: skip
 """A horizon reads `day:units day:units`, days since 1970."""
 POSTED = {
     "posting_key": "VARCHAR", "document_type": "VARCHAR", "sku": "VARCHAR", "location": "VARCHAR",
@@ -136,7 +138,8 @@ def fill_availability(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Rea
             _, answer = reader.read(value)
             horizon = _steps(map(_dated, answer.get("horizon", ())))
             first = answer.get("next_available")
-            table.add((key.decode(), answer["atp"], horizon, _steps([_dated(first)]) if first else None))
+            soonest = _steps([_dated(first)]) if first else None
+            table.add((key.decode(), answer["atp"], horizon, soonest, answer.get("kit") is not None))
     table.flush()
 
 
