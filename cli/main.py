@@ -30,6 +30,7 @@ COMMANDS = {
     "availability": "cli.availability:availability",
     "reserve": "cli.reserve:reserve",
     "release": "cli.release:release",
+    "reserve-order": "cli.reserve_order:reserve_order",
     "exceptions": "cli.exceptions:exceptions",
     "risks": "cli.risks:risks",
     "variances": "cli.variances:variances",

@@ -89,8 +89,7 @@ def test_any_network_any_order(seed: int) -> None:
     lines = [bill(1, "KIT", needed)] * chance.randint(1, 2)
     lots = [(sku, place, units) for sku, places in stock.items() for place, units in places.items() if units]
     lines += [
-        event(n, "GoodsReceived", sku=sku, location=place, quantity=units)
-        for n, (sku, place, units) in enumerate(lots)
+        event(n, "GoodsReceived", sku=sku, location=place, quantity=units) for n, (sku, place, units) in enumerate(lots)
     ]
     chance.shuffle(lines)
     for line in lines:

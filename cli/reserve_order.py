@@ -1,0 +1,161 @@
+"""`atp reserve-order`: an order of several SKUs, all of it or nothing."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from atp.effects import RequestDecided
+from atp.errors import FatalError, PoisonError
+from atp.orders import cancellations, requests
+from avro_schemas.public_json import to_json
+from streams.asker import Asker, Heard
+from streams.broker import resolve_brokers
+from streams.ledger import publish
+from streams.order_file import Pinned, mark_cancelled, pin
+from streams.reader import look_up
+from streams.saga import Ask, OrderSaga, Reserved
+from streams.settings import Settings
+from streams.topics_admin import ensure_topics
+
+SLACK_US = 60_000_000
+"""How far this machine's clock may be ahead of the brokers'."""
+
+
+def reserve_order(
+    file: Annotated[Path, typer.Argument(metavar="ORDER.json", help="The order, one JSON object.")],
+    cancel: Annotated[bool, typer.Option("--cancel", help="End the order for good; give back what it holds.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the answers.")] = 10.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the events; send and write nothing. Kits must name components.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Reserve every line of an order, or none of it: kits by their components, added up before they are asked for.
+
+    Whatever stops it, run it again: it asks the same, hears the same and takes nothing twice. What was decided is
+    never decided anew; an order that was refused is asked for again with a higher "attempt" in its file.
+
+    Exits 0 if all is held, 1 if nothing is, 3 if answers did not come in time: then it is unknown.
+
+    An order: {"order": "O-1", "channel": "web", "location": "DC1", "hold": "15m",
+    "lines": [{"sku": "CHAIR", "quantity": 2}, {"sku": "BED-SET", "quantity": 1}]}
+
+    Examples:
+
+        atp reserve-order O-1.json
+
+        atp reserve-order O-1.json --json --timeout 30
+
+        atp reserve-order O-1.json --cancel
+    """
+    settings = Settings()
+    now = time.time_ns() // 1000
+    try:
+        if dry_run:
+            _show(pin(file, lambda _: None, now, write=False), cancel=cancel)
+            return
+        brokers = resolve_brokers(settings)
+        ensure_topics(brokers, settings)
+        pinned = pin(file, lambda sku: look_up(settings, sku, lambda *_: None)["components"], now)
+    except PoisonError as error:
+        raise typer.BadParameter(f"{file}: {error}. See an order with: atp reserve-order --help") from error
+    if pinned.cancelled and not cancel:
+        typer.echo(f"rejected: order {pinned.order.id} was cancelled. Give a new order another id.", err=True)
+        raise typer.Exit(1)
+    with Asker(settings, brokers) as asker:
+        saga = OrderSaga(_asking(asker, pinned, timeout), lambda events: publish(events, settings, brokers))
+        if cancel:
+            mark_cancelled(file)
+            _tell_end(pinned, len(saga.cancel(pinned.order)), as_json=as_json)
+            return
+        reserved = saga.reserve(pinned.order)
+    _tell(pinned, reserved, timeout, file, as_json=as_json)
+
+
+def _asking(asker: Asker, pinned: Pinned, timeout: float) -> Ask:
+    """Ask, once it is known what was answered to an earlier run, however long ago that was."""
+
+    def ask(wanted: Any) -> Heard:  # noqa: ANN401
+        heard = Heard()
+        if pinned.again:
+            since = int(pinned.path.stat().st_mtime * 1_000_000) - SLACK_US
+            for one in wanted:
+                if (answer := asker.find(one.sku, one.request_id, since)) is not None:
+                    heard.decided[one.request_id] = answer
+        rest = [one for one in wanted if one.request_id not in heard]
+        if rest:
+            new = asker.ask(rest, timeout)
+            heard.decided |= new.decided
+            heard.refused |= new.refused
+        return heard
+
+    return ask
+
+
+def _show(pinned: Pinned, *, cancel: bool) -> None:
+    for event in cancellations(pinned.order) if cancel else requests(pinned.order):
+        typer.echo(json.dumps(to_json(event), ensure_ascii=False))
+
+
+def _tell(pinned: Pinned, reserved: Reserved, timeout: float, file: Path, *, as_json: bool) -> None:
+    """Print the outcome and leave with its exit code."""
+    order = pinned.order
+    if as_json:
+        lines = [_plain(one.sku, one.request_id, one.quantity, reserved) for one in reserved.requests]
+        found = {"order": order.id, "attempt": order.attempt, "verdict": reserved.verdict, "requests": lines}
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        typer.echo(f"{reserved.verdict}: order {order.id}" + (f", attempt {order.attempt}" * (order.attempt > 1)))
+        for one in reserved.requests:
+            typer.echo(f"  {one.quantity:>6,} {one.sku}  {_words(one.request_id, reserved)}")
+    if reserved.verdict == "unknown":
+        raise FatalError(
+            f"not everything was answered within {timeout:g} s; what was is held.\n"
+            f"Ask again, which takes nothing twice: atp reserve-order {file}\n"
+            f"Or give the order up: atp reserve-order {file} --cancel\n"
+            "See whether a worker runs: atp status"
+        )
+    if reserved.verdict == "rejected":
+        if not as_json:
+            typer.echo(f'Nothing is held. Ask anew later: "attempt": {order.attempt + 1} in {file}')
+        raise typer.Exit(1)
+
+
+def _tell_end(pinned: Pinned, skus: int, *, as_json: bool) -> None:
+    order = pinned.order
+    if as_json:
+        typer.echo(json.dumps({"order": order.id, "verdict": "cancelled", "cancelled": skus}, ensure_ascii=False))
+    else:
+        typer.echo(f"cancelled: order {order.id}, {skus} SKUs; folded as soon as a worker runs")
+
+
+def _plain(sku: str, name: str, quantity: int, reserved: Reserved) -> dict[str, Any]:
+    answer = reserved.decided.get(name)
+    held = answer.quantity if answer is not None and reserved.verdict != "rejected" else 0
+    return {
+        "request_id": name,
+        "sku": sku,
+        "quantity": quantity,
+        "held": held,
+        "decision": _decision(answer, name, reserved),
+        "reason": "" if answer is None else answer.reason,
+        "order_line": None if answer is None else answer.order_line,
+    }
+
+
+def _decision(answer: RequestDecided | None, name: str, reserved: Reserved) -> str:
+    return "refused" if name in reserved.refused else "unknown" if answer is None else answer.decision
+
+
+def _words(name: str, reserved: Reserved) -> str:
+    answer, refused = reserved.decided.get(name), reserved.refused.get(name)
+    if refused is not None:
+        return f"refused, undecided: {refused.cause}: {refused.detail}"
+    if answer is None:
+        return "no answer yet"
+    given_back = ", given back" if answer.quantity and reserved.verdict == "rejected" else ""
+    why = f": {answer.reason}" if answer.reason else ""
+    return f"{answer.decision}{given_back}{why}; line {answer.order_line}"
