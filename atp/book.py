@@ -368,6 +368,8 @@ class Inbound:
     overdue: bool
     what: str
     """The purchase order or transfer, `id|line`."""
+    closed: bool = False
+    """Its location is not eligible: for no channel's figure."""
 
 
 @immutable

@@ -43,7 +43,7 @@ from atp.book import (
 )
 from atp.catalogue import legs_of
 from atp.causes import TELLING, attend, refused, take_in
-from atp.claims import marks_of, standing
+from atp.claims import marks_of, standing, today_of
 from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import (
@@ -352,20 +352,24 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
             break
         draft.put(key, None)
         due.setdefault(sku, []).append(what[0] if what else "")
-    if "" in due:
-        del due[""]
-        reassess_all(draft, tick)
+    # What runs out is taken from what stood before the tick; only then is anything worked out anew.
     for sku, whats in sorted(due.items()):
         row = draft.get(summary_key(sku))
-        if not isinstance(row, Summary):
-            continue
-        lines = [line for line in whats if line]
-        if lines:
+        if isinstance(row, Summary) and (lines := [line for line in whats if line]):
             policies = SkuPolicies(draft, sku, row, tick)
             ledger = Ledger(draft, sku, row.clock, oldest_of(row.clock, tick, frame), policies)
             ledger.expire(lines, last)
+            network = draft.get(network_key(sku))
             row = settle(draft, ledger, row, row.clock, "", policies)
-        draft.put(summary_key(sku), look(draft, sku, row, tick, last) if "" in whats else row)
+            if isinstance(network, Network) and network.today != today_of(tick):
+                row = reassess(draft, sku, row, tick)
+            draft.put(summary_key(sku), row)
+    if "" in due:
+        reassess_all(draft, tick)
+    for sku, whats in sorted(due.items()):
+        row = draft.get(summary_key(sku))
+        if isinstance(row, Summary) and "" in whats:
+            draft.put(summary_key(sku), look(draft, sku, row, tick, last))
     attend(draft, tick)
     deadlines(draft, tick)
     for sku in reminded(draft, tick):

@@ -212,7 +212,7 @@ def differences(folded: Folded, model: Answer) -> list[str]:
         if (state := states.get(name)) is not None:
             compare(f"ring of {name}", state.ring, channel.ring)
             compare(f"pool of {name}", state.pool, channel.pool)
-            compare(f"days of {name}", by_day(state, channel), channel.levels)
+            compare(f"days of {name}", changes(by_day(state, channel)), changes(channel.levels))
             if channel.levels and channel.levels[0] <= 0:  # else it is terms that leave nothing, on every day
                 compare(f"next day of {name}", next_day(folded, name, model), channel.next_available)
     compare("risks of promises", folded.promise_risks(), model.promises)
@@ -229,6 +229,11 @@ def by_day(state: ChannelState, channel: ChannelAnswer) -> tuple[int, ...]:
     return tuple(
         [units for day, units in state.horizon if day <= first + n][-1] for n in range(max(1, len(channel.levels)))
     )
+
+
+def changes(levels: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(days from today, units) where they change."""
+    return [(d, units) for d, units in enumerate(levels) if not d or units != levels[d - 1]]
 
 
 def next_day(folded: Folded, name: tuple[str, str], model: Answer) -> tuple[int, int] | None:
