@@ -1,6 +1,10 @@
 """Kits on a real broker: what inventory tells them crosses partitions, and each answer is told once."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -80,3 +84,22 @@ def test_a_worker_answers_for_kits_whose_parts_lie_in_other_partitions(rig: Rig)
     assert last.kit is not None
     assert [(part.sku, part.exposed) for part in last.kit.parts] == [("FRAME", 5), ("SLAT", 13)]
     assert rig.dead_letters() == []
+    # Two lines need slats: 13 are left, and they are asked for together.
+    assert reserve(rig, "O-1", [{"sku": KIT, "quantity": 1}, {"sku": "FRAME", "quantity": 1}]) == (1, "rejected")
+    assert reserve(rig, "O-2", [{"sku": "SLAT", "quantity": 13}, {"sku": "FRAME", "quantity": 5}]) == (0, "accepted")
+    assert reserve(rig, "O-2", [{"sku": "SLAT", "quantity": 13}, {"sku": "FRAME", "quantity": 5}]) == (0, "accepted")
+    assert reserve(rig, "O-1", [{"sku": KIT, "quantity": 1}, {"sku": "FRAME", "quantity": 1}]) == (1, "rejected")
+
+
+def reserve(rig: Rig, order: str, lines: list[dict[str, object]]) -> tuple[int, str]:
+    """Reserve an order by the command, with a worker at work; return its exit code and verdict."""
+    if not any(worker.process.poll() is None for worker in rig.workers):
+        rig.worker(topology=None, until_idle=None).wait_for("opened")
+    path = rig.settings.home / f"{order}.json"
+    path.write_text(json.dumps({"order": order, "channel": "web", "location": "S1", "hold": "15m", "lines": lines}))
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "reserve-order", str(path), "--json", "--timeout", "30"],
+        capture_output=True, check=False, env={**os.environ, **rig.settings.environ()}, timeout=60,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr.decode()
+    return done.returncode, json.loads(done.stdout)["verdict"]
