@@ -22,6 +22,7 @@ from types import MappingProxyType
 
 from atp.events import Envelope, Event
 from tests.core.claims_model import Decisions, LineAnswer, day_of, line_answers
+from tests.core.compare_model import SnapshotAnswer, snapshot_answers, trading_days, with_zeros
 from tests.core.log_model import Judged, count_time, judge, number, parameter
 from tests.core.outlook_model import ChannelAnswer, Network, Node
 from tests.core.stock_model import (
@@ -105,6 +106,9 @@ class Answer:
     """By SKU, where it is not 0: units owed that no stock can serve."""
     promises: set[tuple[str, str, str]] = field(default_factory=set)
     """Risks to promises: (kind, SKU, channel or "")."""
+    snapshots: list[SnapshotAnswer] = field(default_factory=list)
+    days: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By (document type, location, trading day): what postings add to on hand."""
 
     def variances(self) -> list[tuple[str, str, str, str, int, int]]:
         """All that stand: (kind, SKU, location or "", document or transfer, expected, observed)."""
@@ -115,16 +119,20 @@ class Answer:
         for (sku, id_, _), s in self.supply.items():
             if s.received > s.shipped > 0 or (s.final and s.received < s.shipped):
                 found.append(("ASN", sku, "", id_, s.shipped, s.received))
+        found += [(s.kind, s.sku, "", s.document, s.expected, s.observed) for s in self.snapshots if s.diff]
         return sorted(found)
 
 
 def answer(log: Sequence[Event], window: int, decisions: Decisions = NONE_ACCEPTED) -> Answer:
     """Derive everything from the log; `decisions` says what its requests came to, by request id."""
+    log = with_zeros(log)
     j = judge(log, window)
     today = None if j.tick is None else day_of(j.tick)
     whole = Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter(), today=today)
     for sku in j.skus():
         _answer_sku(j, sku, whole, decisions)
+        whole.snapshots.extend(snapshot_answers(log, sku, j.facts(sku), decisions))
+        whole.days.update(trading_days(log, j.facts(sku)))
     return replace(whole, erp=Counter({k: v for k, v in whole.erp.items() if v}))
 
 

@@ -10,18 +10,21 @@ from dataclasses import replace
 from atp.events import (
     DAY,
     Correction,
+    CountClosed,
     CountRecorded,
     Document,
     Envelope,
     Event,
     FinancialOnly,
     GoodsReceived,
+    MasterChanged,
     PolicyChanged,
     ReturnDispositioned,
     ReturnReceived,
     SaleRecorded,
     SaleVoided,
     ShipmentConfirmed,
+    SnapshotReceived,
     StatusChanged,
     StockAdjusted,
     TimeTicked,
@@ -232,6 +235,25 @@ def stopped(log: Log) -> Answer:
     return answer(readable(log[: list(log).index(None)]), WINDOW)
 
 
+# What others hold -----------------------------------------------------------------------------------------
+
+
+def _snapshot_is_stock(event: Event, before: list[Event]) -> Event:
+    """Trap 3: what another system has free is taken for what is there, and our claims come off once more."""
+    if not isinstance(event, SnapshotReceived):
+        return event
+    return CountRecorded(
+        source=event.source,
+        document=event.document,
+        event_time=event.event_time,
+        sku=event.sku,
+        location=event.location,
+        quantity=event.quantity,
+        as_of=event.as_of,
+        scope="sellable",
+    )
+
+
 BUILDS: dict[str, Build] = {
     "count_sets_stock": count_sets_stock,
     "late_delta_counts_again": one_by_one(lambda e, before: _uncovered(e, before, only_equal=False)),
@@ -273,5 +295,10 @@ BUILDS: dict[str, Build] = {
     "scope_is_ignored": one_by_one(_any_scope),
     "policy_holds_at_once": one_by_one(lambda e, _: replace(e, event_time=0) if isinstance(e, PolicyChanged) else e),
     "stopped": stopped,
+    "snapshot_is_stock": one_by_one(_snapshot_is_stock),
+    "erp_now_and_book_now": one_by_one(lambda e, _: replace(e, as_of=None) if isinstance(e, SnapshotReceived) else e),
+    "days_in_utc": one_by_one(lambda e, _: None if isinstance(e, MasterChanged) else e),
+    "picked_is_shrink": one_by_one(lambda e, _: replace(e, excludes=None) if isinstance(e, CountRecorded) else e),
+    "only_what_is_listed": one_by_one(lambda e, _: None if isinstance(e, CountClosed) else e),
 }
 """By the name of the mistake."""

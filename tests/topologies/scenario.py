@@ -30,12 +30,13 @@ MINUTE = 60_000_000
 
 SOURCES = {"sale": "pos:1", "return": "pos:1", "pickup": "pos:1", "policy": "mdm", "count": "store"}
 """The source of an event that names none, by how its type begins; `wms` for the rest."""
-STATES = ("position", "availability", "variance", "risk", "erp", "no", "opened", "exception", "advice")
+STATES = ("position", "availability", "variance", "risk", "erp", "no", "opened", "exception", "advice", "posted")
 POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s")
 BY_KIND = ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner")
 PLANNING = ("lead_time_days", "order_up_to", "moq", "pack", "high_water_days", "approve_above")
 ANSWERS = ("kind", "owner", "resolution", "eta", "advice", "answer")
-PLAIN = ("channel", "disposition", "reason", "status", "scope", "from_status", "to_status")
+PLAIN = ("channel", "disposition", "reason", "status", "scope", "from_status", "to_status", "basis", "excludes")
+MASTER = ("zone", "cut_off")
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,10 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
             event[key] = value
         case _ if key in POLICY:
             event.setdefault("policy", {})[key] = _parameter(key, value)
+        case "version":
+            event["version"] = int(value)
+        case _ if key in MASTER:
+            event.setdefault("attributes", {})[key] = value
         case _ if key in PLAIN:
             event[key] = value
         case _:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -135,13 +135,19 @@ class View:
     """By kind and scope; None where nobody watches for them."""
     advice: dict[tuple[str, str], int] | None = None
     """Units by kind and location; None where nobody plans."""
+    days: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Units posted by type, location and trading day."""
+    exposures: dict[str, int] | None = None
+    """Units by channel; None where nobody hears what channels show."""
 
 
 def of_driver(driver: TopologyDriver) -> View:
     erp: Counter[tuple[str, str]] = Counter()
+    days: Counter[tuple[str, str, str]] = Counter()
     for line in driver.effects:
         if isinstance(line, ErpLine):
             erp[line.document_type, line.location] += line.quantity
+            days[line.document_type, line.location, line.business_date] += line.quantity
     return View(
         positions={f"{p['sku']}@{p['location']}": p for p in driver.positions()},
         availability={(a.sku, a.channel): a.atp for a in driver.availability()},
@@ -150,6 +156,8 @@ def of_driver(driver: TopologyDriver) -> View:
         erp=erp,
         exceptions={(e.kind, e.scope): e for e in driver.exceptions()},
         advice={(a.kind, a.location): a.quantity for a in driver.advice()},
+        days=days,
+        exposures={r.scope: r.quantity for r in driver.risks() if r.kind == "exposure"},
         opened=sum(isinstance(e, RiskChanged) and e.transition == "opened" for e in driver.effects),
     )
 
@@ -165,6 +173,7 @@ def of_model(model: Answer) -> View:
         variances={name: (expected, observed) for _, _, _, name, expected, observed in model.variances()},
         risks={location: units for (_, location), units in model.risks.items()},
         erp=Counter({(kind, location): units for (kind, _, location), units in model.erp.items()}),
+        days=model.days,
     )
 
 
@@ -191,6 +200,12 @@ def stands(state: str, view: View) -> bool:
             return not view.risks
         case ["erp", kind, location, units]:
             return view.erp[kind, location] == int(units)
+        case ["posted", kind, location, day, units]:
+            return view.days[kind, location, day] == int(units)
+        case ["risk", "exposure", channel, units]:
+            return view.exposures is None or view.exposures.get(channel) == int(units)
+        case ["no", "exposure"]:
+            return not view.exposures
         case ["exception", kind, scope, severity, owner]:
             one = (view.exceptions or {}).get((kind, _scope(scope)))
             return view.exceptions is None or (one is not None and (one.severity, one.owner) == (severity, owner))
