@@ -92,6 +92,8 @@ def _print(found: Answer) -> None:
             typer.echo(f"  {one['channel']}: {explain_channel(one)}")
             for day in one["horizon"]:
                 typer.echo(f"    from {day['date']}: {day['quantity']}")
+    _section("a kit of", _kit(found))
+    _section("part of the kits", found["part_of"])
     _section("promised", _promises(found))
     _section("ring-fences", [_fence(one) for one in found["ring_fences"]])
     _section("coming", [_inbound(one) for one in found["inbound"]])
@@ -106,6 +108,17 @@ def _section(title: str, lines: list[str]) -> None:
         typer.echo(f"\n{title}")
         for text in lines:
             typer.echo(f"  {text}")
+
+
+def _kit(found: Answer) -> list[str]:
+    if found["components"] is None:
+        return []
+    parts = [f"{units} {sku}" for sku, units in found["components"].items()] or ["nothing any more"]
+    return [
+        *parts,
+        "(the figures above are what is assembled; with what its parts leave: "
+        f"atp availability --channel all --sku {found['sku']})",
+    ]
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
