@@ -114,11 +114,8 @@ def _kit(found: Answer) -> list[str]:
     if found["components"] is None:
         return []
     parts = [f"{units} {sku}" for sku, units in found["components"].items()] or ["nothing any more"]
-    return [
-        *parts,
-        "(the figures above are what is assembled; with what its parts leave: "
-        f"atp availability --channel all --sku {found['sku']})",
-    ]
+    ask = f"atp availability --channel all --sku {found['sku']}"
+    return [*parts, f"(the figures above are what is assembled; with what its parts leave: {ask})"]
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
