@@ -62,6 +62,8 @@ class Marker:
     evidence: str
     rebuilding: tuple[int, ...] = ()
     """The partitions of a rebuild that began to write here and did not end: until it has, the rows are no state."""
+    epochs: tuple[tuple[int, int], ...] = ()
+    """Every epoch but the first, with the first offset that was folded under it: what channels said is of its time."""
 
 
 class Commit(Protocol):
@@ -75,9 +77,8 @@ class Commit(Protocol):
 
 def encode_marker(marker: Marker) -> bytes:
     """Return the marker as JSON in UTF-8."""
-    fields = asdict(marker)
-    if not marker.rebuilding:
-        del fields["rebuilding"]  # Versions that know of no rebuild read such a marker, and must not read another.
+    # Versions that know of no rebuild read a marker without these, and must not read another.
+    fields = {name: value for name, value in asdict(marker).items() if value != ()}
     return json.dumps({"format": _FORMAT, **fields}, separators=(",", ":")).encode()
 
 
@@ -86,7 +87,9 @@ def decode_marker(value: bytes) -> Marker:
     fields = json.loads(value)
     if fields.pop("format", None) != _FORMAT:
         raise FatalError(f"the marker {value!r} was written by another version of atp. Run that version.")
-    return Marker(**{**fields, "rebuilding": tuple(fields.get("rebuilding", ()))})
+    fields["rebuilding"] = tuple(fields.get("rebuilding", ()))
+    fields["epochs"] = tuple((epoch, first) for epoch, first in fields.get("epochs", ()))
+    return Marker(**fields)
 
 
 def batch_number(message: Message) -> int | None:

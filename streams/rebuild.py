@@ -151,7 +151,9 @@ class Rebuild:
         standing, partition = aside.standing, aside.standing.partition
         decided = Decided(self._folder / str(partition) / "decided", self._shared)
         self._listen(aside, decided)
-        frame = Frame(window=self._settings.window, epoch=standing.epoch, decided=decided)
+        # Under the epochs of their time, since events name them: an acknowledgement is of what was said then.
+        epochs = [(0, 0), *standing.epochs] if standing.marker is not None else [(aside.said.last_epoch(), 0)]
+        frame = Frame(window=self._settings.window, epoch=epochs.pop(0)[0], decided=decided)
         source = self._name(self._topology.source)
         place = Place(source, partition, self._settings.partitions)
         boundaries = aside.said.boundaries
@@ -162,14 +164,17 @@ class Rebuild:
                 offset, came_ms = int(message.offset() or 0), message.timestamp()[1]
                 if offset >= standing.high:
                     break
-                crossed = bool(boundaries) and came_ms >= boundaries[0]
+                crossed = (boundaries and came_ms >= boundaries[0]) or (epochs and offset >= epochs[0][1])
                 if batch and (crossed or len(batch) >= self._settings.batch_max):
                     self._take(aside, batch, oldest_ms)
                     batch = Batch(self._topology, place, aside.table, frame)
                     yield offset
-                while boundaries and came_ms >= boundaries[0]:
-                    boundaries.pop(0)
                 if not batch:
+                    while boundaries and came_ms >= boundaries[0]:
+                        boundaries.pop(0)
+                    while epochs and offset >= epochs[0][1]:
+                        frame = replace(frame, epoch=epochs.pop(0)[0])
+                    batch = Batch(self._topology, place, aside.table, frame)
                     oldest_ms = came_ms
                 batch.fold(
                     offset,
@@ -329,7 +334,9 @@ class Rebuild:
         return _Aside(standing, checkpoint, table, said, result, batch=standing.batch)
 
     def _marker(self, aside: _Aside, *, position: int, rebuilding: tuple[int, ...] = ()) -> Marker:
-        ids = self._ids
+        ids, epochs = self._ids, aside.standing.epochs
+        if not rebuilding:
+            epochs = (*epochs, (aside.result.epoch, position))
         return Marker(
             position=position,
             batch=aside.batch,
@@ -339,6 +346,7 @@ class Rebuild:
             changelog=ids.changelog,
             evidence=ids.evidence,
             rebuilding=rebuilding,
+            epochs=epochs,
         )
 
     def _name(self, topic: Topic) -> str:

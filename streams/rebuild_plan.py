@@ -42,6 +42,11 @@ class Standing:
     chosen: bool
     """Whether the rebuild folds it anew."""
 
+    @property
+    def epochs(self) -> tuple[tuple[int, int], ...]:
+        """The epochs after the first that the ledger was folded under, each with its first offset, as far as known."""
+        return self.marker.epochs if self.marker is not None else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -137,6 +137,15 @@ class Said:
             (length,) = struct.unpack_from(">I", rest)
             yield self._topics[name.decode()], rest[4 : 4 + length], rest[4 + length :]
 
+    def last_epoch(self) -> int:
+        """Return the greatest epoch of the answers that are there, but those for kits; 0 where there are none."""
+        newest = 0
+        for topic in self._topics.values():
+            for _, value in self._scan(b"l", topic) if topic.compacted else ():
+                answer = None if _of_kits(value) else _answer(value)
+                newest = max(newest, 0 if answer is None else answer.epoch)
+        return newest
+
     def epoch_for(self, epoch: int, *, begun: bool) -> int:
         """Return the epoch under which consumers take every answer: the given one, unless it was used already.
 
