@@ -25,6 +25,7 @@ from atp.events import (
     Document,
     Event,
     GoodsReceived,
+    MasterChanged,
     ReservationRequested,
     SaleRecorded,
     TimeTicked,
@@ -65,6 +66,7 @@ def test_everything_comes_out_as_it_was(rig: Rig, tmp_path: Path) -> None:
     before, ends = _picture(rig), _lengths(rig)
     assert before["risks"]
     assert len(before["decisions"]) > 60
+    assert len(before["kits"]) > 1
     view = _view(rig)
     _batches(rig, tmp_path / "erp")
     posted = check(tmp_path / "erp")
@@ -143,6 +145,10 @@ def test_a_process_killed_amid_its_writing_is_finished_by_the_next(rig: Rig) -> 
     process.kill()
     process.wait()
     assert any(markers[-1].rebuilding for markers in _markers(rig).values())
+    for reading, code in ((("show", "SKU-1"), 3), (("verify", "--wait", "0"), 2)):
+        said = _atp(rig, *reading)
+        assert said.returncode == code
+        assert "half rebuilt. Finish it with: atp rebuild --from-logs" in said.stderr
     said = _run(rig, "--dry-run")
     assert "half rebuilt" in said.stdout
     assert "finishes a rebuild that was begun" in said.stdout
@@ -318,7 +324,15 @@ def _day() -> list[Event]:
         for event in parse_line(line, {"*": {"case": Fraction(12)}})
     ]
     times = sorted(event.event_time for event in told)
-    return [*events, _tick(times[len(times) // 2]), *told, _tick(times[-1] + HOUR)]
+    parts = [
+        GoodsReceived(
+            source="wms", document=Document("grn", sku, 1), event_time=times[-1], sku=sku, location="DC1", quantity=9
+        )
+        for event in told
+        if isinstance(event, MasterChanged)
+        for sku in event.components or ()
+    ]
+    return [*events, _tick(times[len(times) // 2]), *told, *parts, _tick(times[-1] + HOUR)]
 
 
 def _ack(answer: AvailabilityChanged) -> ChannelAck:
@@ -357,7 +371,11 @@ def _rebuild(rig: Rig, *partitions: int, despite_gaps: bool = False, writing: Pr
 
 
 def _run(rig: Rig, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", "rebuild", "--from-logs", *options]
+    return _atp(rig, "rebuild", "--from-logs", *options)
+
+
+def _atp(rig: Rig, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", *words]
     environ = {**os.environ, **rig.settings.environ()}
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
