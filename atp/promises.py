@@ -139,13 +139,14 @@ def confirmed_late(
     wanted = max(0, one.requested - one.released - one.consumed)
     places = {text.split("|")[1] for text in claim.tally if text.startswith("take|")} if claim else set()
     location = places.pop() if len(places) == 1 else ""
-    logged = frame.decided.get(key)
+    name = f"{key}@{event.rev}" if event.rev else key  # each revision is decided by itself
+    logged = frame.decided.get(name)
     seen = logged.atp if logged else _limit(draft, summary, one.channel, location, policies)
     units = logged.quantity if logged else wanted if wanted <= seen else 0
     draft.effects.append(
         logged
         or RequestDecided(
-            request_id=key,
+            request_id=name,
             sku=event.sku,
             channel=one.channel,
             location=location,

@@ -29,6 +29,7 @@ from atp.events import (
     TransferRejected,
     TransferShipped,
 )
+from tests.core.log_model import key_of, text_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Decided:
     units: int
     state: str = "soft"
     expires_at: int | None = None
+    accepted: bool = True
+    """Whole."""
 
 
 Decisions = Mapping[str, Decided]
@@ -152,7 +155,7 @@ def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *,
         if e.location:
             reserved[e.location] += units
 
-    confirmed = any(isinstance(e, ReservationConfirmed) for e in events)
+    confirmed = any(isinstance(e, ReservationConfirmed) and counts(e, decisions) for e in events)
     firm = confirmed or any(is_firm(e, decisions) for e, _ in takes) or any(units > 0 for units in allocated.values())
     ends = [expires_at(e, decisions) for e, _ in takes]
     times = [end for end in ends if end is not None]
@@ -181,6 +184,18 @@ def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *,
         need_day=need_day,
         began=min(times_of_takes or times_of_hand_overs, default=None),
     )
+
+
+def counts(confirmation: ReservationConfirmed, decisions: Decisions) -> bool:
+    """Say whether a confirmation makes its line firm: one of a line that had expired is decided like a request."""
+    decided = decisions.get(decision_of(confirmation))
+    return decided is None or decided.accepted
+
+
+def decision_of(confirmation: ReservationConfirmed) -> str:
+    """Under which id the decision on it is kept, where there was one."""
+    key = text_of(key_of(confirmation))
+    return f"{key}@{confirmation.rev}" if confirmation.rev else key
 
 
 def is_firm(take: Take, decisions: Decisions) -> bool:

@@ -104,6 +104,8 @@ Rank = tuple[int, int, str]
 
 
 def key_of(event: Envelope) -> Key:
+    if isinstance(event, ReservationRequested):  # whatever paper it comes on
+        return ("", "request", event.request_id, 1, type(event).__name__, event.sku)
     d = event.document
     return (event.source, d.type, d.id, d.line, type(event).__name__, event.sku)
 
@@ -201,11 +203,13 @@ def _judge_one(
         return "future"
     clock = j.clocks.get(sku)
     oldest = None if clock is None else (clock if j.tick is None else min(clock, j.tick)) - window
+    own, content = key_of(event), business(event)
+    fact: Envelope | None
+    if isinstance(event, ReservationRequested) and (asked := _current(known[own], oldest)) is not None:
+        return "duplicate" if asked.content == content else "conflict"
     if oldest is not None and dated(event) < oldest:
         return "late"
 
-    own, content = key_of(event), business(event)
-    fact: Envelope | None
     if isinstance(event, REVERSALS):
         # A reversal is known by its own paper; what it does, it does to the fact that it names.
         mine = _current(known[own], oldest)

@@ -108,7 +108,9 @@ class Folded:
 
     def decisions(self) -> dict[str, Decided]:
         """What requests came to, for the model."""
-        return {id_: Decided(d.quantity, d.state, d.expires_at) for id_, d in self.decided.items()}
+        return {
+            id_: Decided(d.quantity, d.state, d.expires_at, d.decision == "accepted") for id_, d in self.decided.items()
+        }
 
     def states(self) -> dict[tuple[str, str], ChannelState]:
         """By SKU and channel."""

@@ -297,7 +297,7 @@ def reversals(draw: st.DrawFn, world: World, target: Fact, document: Document) -
         return SaleVoided(**common)
     if plain and isinstance(target, ShipmentConfirmed | PickupConfirmed | TransferShipped):
         return ShipmentReversed(**common)
-    if draw(st.booleans()):
+    if draw(st.booleans()) or isinstance(target, ReservationConfirmed):  # a line is confirmed or it is not
         return Correction(**common)
     other = draw(facts(world, target.document, type(target)))
     common["event_time"] = max(common["event_time"], other.event_time - DAY)  # It speaks of what was.
@@ -450,5 +450,7 @@ def wild(draw: st.DrawFn, size: int = 14, *, promises: bool = False) -> list[Eve
                 # Far away it is another paper: what numbers used again mean is a test of its own.
                 paper = chosen.document._replace(id=f"far {days}") if abs(days) > 2 else chosen.document
                 chosen = replace(chosen, document=paper, event_time=chosen.event_time + days * DAY)
+                if isinstance(chosen, ReservationRequested):
+                    chosen = replace(chosen, request_id=f"{chosen.request_id} {days}")
             events.insert(at, chosen)
     return events

@@ -24,6 +24,7 @@ from atp.events import (
     ReservationRequested,
 )
 from tests.core import strategies
+from tests.core.claims_model import line_of
 from tests.core.model import Answer, answer, limit
 from tests.core.network_model import Promise, flow
 from tests.core.rig import FRAME, Folded, differences
@@ -88,19 +89,32 @@ def test_a_request_is_decided_by_what_the_definitions_leave(events: list[Event],
     for n in range(data.draw(st.integers(1, 4))):
         asked = data.draw(strategies.requests(Document("request", f"R-{n}", 1)))
         asked = replace(asked, event_time=log[-1].event_time)
+        known = answer(log, FRAME.window, folded.decisions())
         left = limit(
             log, FRAME.window, folded.decisions(), sku="A", channel=asked.channel or "all", location=asked.location
         )
-        before = answer(log, FRAME.window, folded.decisions()).shortages
         log.append(asked)
         folded.send(asked)
         told = folded.decided[asked.request_id]
-        expected = asked.quantity if asked.quantity <= left else left if asked.partial else 0
+        expected = expected_of(asked, known, left)
         words = {asked.quantity: "accepted", 0: "rejected"}
         assert (told.quantity, told.decision, told.atp) == (expected, words.get(expected, "partly"), left)
         after: Answer = answer(log, FRAME.window, folded.decisions())
         assert differences(folded, after) == []
-        assert after.shortages.get("A", 0) <= before.get("A", 0)
+        assert after.shortages.get("A", 0) <= known.shortages.get("A", 0)
+
+
+def expected_of(asked: ReservationRequested, known: Answer, left: int) -> int:
+    """Units that are accepted where `left` can be taken: what the line held before it expired comes back with it."""
+    order, number = line_of(asked) or ("", 0)
+    line = known.lines.get(("A", order, number))
+    if line is not None and line.cancelled:
+        return 0
+    if line is not None and line.expired:
+        left -= max(0, line.requested - line.released - line.consumed)
+    if asked.quantity <= left:
+        return asked.quantity
+    return max(0, left) if asked.partial else 0
 
 
 # What must hold for every list ----------------------------------------------------------------------------
