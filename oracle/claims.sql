@@ -33,14 +33,17 @@ SELECT f.sku, f.type, f.location, f.event_time,
 FROM in_force f
 LEFT JOIN particulars p USING (part, off)
 LEFT JOIN decided d ON d.sku = f.sku
-    AND d.request_id = if(f.type = 'ReservationRequested', p.request_id, f.key)
+    AND d.request_id = CASE f.type
+        WHEN 'ReservationRequested' THEN p.request_id
+        WHEN 'ReservationConfirmed' THEN if(f.corrected, NULL, f.key || if(f.rev > 0, '@' || f.rev, ''))
+    END
 WHERE (f.type IN ('ReservationPlaced', 'ReservationRequested', 'ReservationDecided', 'ReservationConfirmed',
         'ReservationReleased', 'OrderCancelled', 'OrderAllocated', 'PickConfirmed', 'PickFailed',
         'ShipmentConfirmed', 'PickupConfirmed', 'TransferApproved', 'TransferShipped', 'TransferRejected')
         OR (f.type = 'SaleRecorded' AND (f.part, f.off, f.key) IN (FROM tills)))
     -- What leaves without an order is nobody's claim.
     AND (f.order_id IS NOT NULL OR f.type NOT IN ('ShipmentConfirmed', 'PickupConfirmed'))
-    -- A line that had expired is confirmed by a decision only, under the key of the confirmation.
+    -- A line that had expired is confirmed by a decision only, under the key of the confirmation and its revision.
     AND NOT (f.type = 'ReservationConfirmed' AND coalesce(d.decision = 'rejected', false));
 
 CREATE OR REPLACE TEMP TABLE lines_at AS

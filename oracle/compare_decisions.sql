@@ -11,12 +11,14 @@ INSERT INTO differences
 SELECT 'request without an answer', sku || ' ' || request_id, 'an answer', 'none'
 FROM requests r ANTI JOIN answers a USING (sku, request_id)
 UNION ALL
--- To confirm a line that has expired is a request too, under the key of the confirmation.
+-- To confirm a line that has expired is a request too, under the key of the confirmation
+-- and its revision.
 SELECT DISTINCT 'answer without a request', sku || ' ' || request_id, 'a request', 'none'
 FROM answers a ANTI JOIN (
     SELECT sku, request_id FROM requests
     UNION ALL
-    SELECT sku, key FROM facts WHERE type = 'ReservationConfirmed' AND verdict = 'counts'
+    SELECT f.sku, f.key || if(l.rev > 0, '@' || l.rev, '') FROM facts f JOIN ledger l USING (part, off)
+    WHERE f.type = 'ReservationConfirmed' AND f.verdict = 'counts'
 ) r USING (sku, request_id);
 
 INSERT INTO differences

@@ -7,10 +7,10 @@ WITH winner AS (
     WHERE verdict = 'counts'
     GROUP BY ALL
 )
-SELECT w.chain AS key, l.* FROM winner w JOIN ledger l USING (part, off) WHERE NOT w.reversal
+SELECT w.chain AS key, false AS corrected, l.* FROM winner w JOIN ledger l USING (part, off) WHERE NOT w.reversal
 UNION ALL
 -- A void or a reversal leaves nothing of the event that it names, a correction its replacement.
-SELECT w.chain AS key, r.* FROM winner w JOIN replacements r USING (part, off) WHERE w.reversal;
+SELECT w.chain AS key, true AS corrected, r.* FROM winner w JOIN replacements r USING (part, off) WHERE w.reversal;
 
 -- The policy that names more of SKU, channel and location wins; among equals the SKU counts most, then the
 -- channel; then the latest effective, then the greatest key. A field that a policy leaves out is left to the

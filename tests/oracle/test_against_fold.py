@@ -8,7 +8,7 @@ import pytest
 
 from atp.book import Position, Summary
 from atp.effects import AvailabilityChanged, ErpLine
-from atp.events import DAY, Document, ReservationReleased
+from atp.events import DAY, Document, ReservationExpired
 from avro_schemas import codec
 from oracle.compare import differences
 from tests.oracle.pipeline import Topics, folded, judged, letter
@@ -41,7 +41,7 @@ def test_damaged_records_are_refused_and_counted() -> None:
 
 def test_what_is_not_folded_yet_is_judged_by_nobody() -> None:
     log = Wild(8, 100, ticks=False).log()
-    later = ReservationReleased(
+    later = ReservationExpired(
         source="oms", document=Document("r", "1", 1), event_time=log[-1].event_time, sku="A1", quantity=2
     )
     db, _ = judged(folded([*log, later], WINDOW), WINDOW)

@@ -10,7 +10,7 @@ from tests.topologies.golden import Vector, vectors
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])
-@pytest.mark.parametrize("vector", vectors("main"), ids=lambda vector: vector.name)
+@pytest.mark.parametrize("vector", [*vectors("main"), *vectors("promise")], ids=lambda vector: vector.name)
 def test_the_judge_knows_the_golden_figures(vector: Vector, seed: int | None) -> None:
     lines = vector.events if seed is None or vector.order == "fixed" else vector.shuffled(seed)
     events = [event for line in lines for event in parse_line(line)]

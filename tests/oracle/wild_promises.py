@@ -34,6 +34,7 @@ from atp.events import (
     ReservationRequested,
     SaleRecorded,
     ShipmentConfirmed,
+    StockAdjusted,
     SupplierConfirmed,
     TimeTicked,
     TransferApproved,
@@ -47,12 +48,26 @@ LINE_LIFE = 2 * DAY
 """Orders are numbered by their days: what is said of one is said within the window."""
 
 
+OFTEN: tuple[type[Fact], ...] = (ReservationPlaced, ReservationPlaced, ReservationConfirmed, ReservationConfirmed)
+
+
 class WildPromises(Wild):
     """Draws events of goods as `Wild` does, and as many of demand and supply."""
 
     def __init__(self, seed: int, length: int, *, ticks: bool) -> None:
         super().__init__(seed, length, ticks=ticks)
         self.requests: list[ReservationRequested] = []
+
+    def log(self) -> list[Event]:
+        """Begin with stock to promise."""
+        openings = [
+            StockAdjusted(
+                source="s1", document=Document("opening", place, 1), event_time=BEGIN, sku=f"A{n}", location=place,
+                quantity=20 * n + 10,
+            )
+            for n in range(3) for place in PLACES
+        ]  # fmt: skip
+        return [*openings, *super().log()]
 
     def _one(self, number: int) -> list[Event]:
         draw = self.chance.random()
@@ -78,7 +93,7 @@ class WildPromises(Wild):
             fact = super()._fact(base, kind)
         elif kind is None or kind in self._demand(base):
             kinds = self._demand(base)
-            fact = kinds[kind or chance.choice(list(kinds))]()
+            fact = kinds[kind or chance.choice((*kinds, *OFTEN))]()
         else:
             fact = super()._fact(base, kind)
         if isinstance(fact, SaleRecorded | ShipmentConfirmed | PickupConfirmed) and chance.random() < 0.6:
@@ -101,14 +116,16 @@ class WildPromises(Wild):
             **anywhere,
             "order": chance.choice((line["order"], line["order"], line["order"], None)),
             "state": chance.choice(("soft", "soft", "firm")),
-            "expires_at": chance.choice((None, time + chance.randrange(2 * DAY))),
-            "need_date": chance.choice((None, None, self._day(time, -1, 5))),
+            "expires_at": chance.choice((None, time + chance.randrange(DAY))),
+            "need_date": chance.choice((None, self._day(time, 0, 12))),
         }
         transfer = Ref(f"T|{(time - BEGIN) // LINE_LIFE}-{chance.randrange(2)}", 1)
         return {
             ReservationPlaced: lambda: ReservationPlaced(**take),
             ReservationDecided: lambda: ReservationDecided(
-                **take, request_id=f"E-{base['document'].id}", decision=chance.choice(("accepted", "partly", "rejected"))
+                **take,
+                request_id=f"E-{base['document'].id}",
+                decision=chance.choice(("accepted", "partly", "rejected")),
             ),
             ReservationConfirmed: lambda: ReservationConfirmed(**marked),
             ReservationReleased: lambda: ReservationReleased(**anywhere),
@@ -138,8 +155,8 @@ class WildPromises(Wild):
             order=chance.choice((self._order(time), self._order(time), None)),
             request_id=f"R|{number}",
             state=chance.choice((None, "soft", "firm")),
-            expires_at=chance.choice((None, time + chance.randrange(2 * DAY))),
-            need_date=chance.choice((None, None, self._day(time, 0, 5))),
+            expires_at=chance.choice((None, time + chance.randrange(DAY))),
+            need_date=chance.choice((None, None, self._day(time, 0, 12))),
             partial=chance.random() < 0.5,
         )
         self.requests.append(request)
