@@ -50,9 +50,12 @@ def gap(rows: Rows, event: SequenceGapOpened | SequenceGapClosed, frame: Frame, 
         gaps = tuple(sorted(rest for one in known.gaps for rest in _without(one, begin, end)))
         if gaps == known.gaps:
             return Outcome(verdict="duplicate", changes={}, effects=())
-    for one in {*known.gaps, *gaps}:
-        if (one in known.gaps) != (one in gaps):
-            _tell(draft, event.source, one, event.event_time, missing=one in gaps)
+    # A gap is known by its first number; what is left of it may begin with the same one.
+    before, after = dict(known.gaps), dict(gaps)
+    for start in sorted(before.keys() | after.keys()):
+        if before.get(start) != after.get(start):
+            one = start, after.get(start) or before[start]
+            _tell(draft, event.source, one, event.event_time, missing=start in after)
     draft.put(feed_key(event.source), replace(known, gaps=gaps))
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
 

@@ -29,6 +29,8 @@ from atp.effects import (
 )
 from atp.events import DAY, Document, Event, TimeTicked
 from atp.fold import Frame
+from atp.limits import TIME_MIN
+from atp.sequences import Sequences, event_of
 from avro_schemas import codec
 from avro_schemas.instants import instant, read_instant
 from avro_schemas.public_json import NO_UNITS, parse_line
@@ -104,6 +106,7 @@ class TopologyDriver:
         self._exceptions: dict[str, ExceptionChanged] = {}
         self._advice: dict[str, AdviceChanged] = {}
         self._frame = Frame(window=window)
+        self._sequences = Sequences(grace=0)
         self._batch_size = batch_size
         self._on_step = on_step or (lambda _: None)
         self._now = 0
@@ -149,6 +152,11 @@ class TopologyDriver:
             self._publish(DEAD_LETTERS.name, Output(0, key or b"", codec.encode(letter)))
         for line in taken.lines:
             self.send_bytes(line.key or None, line.value)
+        for source, number in taken.heard:
+            self._sequences.saw(source, number, self._now)
+        for told in self._sequences.due(self._now):
+            self.send(event_of(told, max(self._now, TIME_MIN)))
+        self._sequences.written()
         return self.effects[before:]
 
     def tick(self, time: int | str) -> list[Effect | DeadLetter]:

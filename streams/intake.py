@@ -49,6 +49,8 @@ class Taken:
     letters: list[DeadLetter]
     counts: Counter[tuple[str, str]]
     """Lines by (type, `taken`), and records by (`unknown`, cause) where they were refused."""
+    heard: list[tuple[str, int]]
+    """(source, number) of the messages that were taken and are numbered, in their order."""
 
 
 def intake_batch(inbound: Inbound, topic: str, records: Iterable[Received], units: Units) -> Taken:
@@ -56,7 +58,7 @@ def intake_batch(inbound: Inbound, topic: str, records: Iterable[Received], unit
 
     Raises: nothing that data can cause.
     """
-    taken = Taken([], [], Counter())
+    taken = Taken([], [], Counter(), [])
     for record in records:
         try:
             events = _events(inbound, record, units)
@@ -67,6 +69,8 @@ def intake_batch(inbound: Inbound, topic: str, records: Iterable[Received], unit
         for event in events:
             taken.counts[type(event).__name__, "taken"] += 1
             taken.lines.append(LedgerLine(event.sku.encode(), codec.encode(event)))
+            if event.source_seq is not None:
+                taken.heard.append((event.source, event.source_seq))
     return taken
 
 

@@ -13,8 +13,11 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Messag
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported in fact
 
 from atp.errors import FatalError
+from atp.events import SECOND
 from atp.intake import Units
+from atp.sequences import Sequences, event_of
 from avro_schemas import codec
+from streams import sequence_log
 from streams.dead_letter import Headers
 from streams.intake import Received, Taken, intake_batch
 from streams.ledger import LedgerWriter
@@ -26,6 +29,10 @@ from topologies import topics
 from topologies.intake import Inbound, Intake
 
 ASK_S = 30.0
+GAP_GRACE_S = 10
+"""How long a number may be missing before that is told: a source's topics are read one beside the other."""
+LOOK_S = 1.0
+"""How often gaps that wait are looked at while nothing comes."""
 STOP_S = 90.0
 """Longer than the writer waits for brokers that are away: it says so before."""
 
@@ -62,10 +69,16 @@ class IntakeTasks:
         self._last_event = 0.0
         self._assigned_at: float | None = None
         self._thread: threading.Thread | None = None
+        self._sequences = Sequences(GAP_GRACE_S * SECOND)
+        self._homes: dict[str, int] = {}
+        """By source: the partition number that its messages, and its state, lie in."""
 
     def assigned(self, number: int, places: Sequence[Place]) -> Mapping[Place, int]:
         """Start the thread; return where the group left off, or the beginning. Raises: FatalError."""
         starts = self._starts(places) if places else {}
+        self._sequences = Sequences(GAP_GRACE_S * SECOND)
+        mine = {partition for _, partition in places}
+        self._homes = sequence_log.restore(self._sequences, self._settings, self._brokers, mine) if mine else {}
         with self._lock:
             self._number = number
             self._positions = {}
@@ -121,11 +134,30 @@ class IntakeTasks:
     def _run(self) -> None:
         try:
             with LedgerWriter(self._settings, self._brokers) as writer:
-                while (chunk := self._chunks.get()) is not None:
+                while (chunk := self._next(writer)) is not None:
                     if chunk.assignment == self._number:
                         self._take(writer, chunk)
         except BaseException as error:  # noqa: BLE001  (an intake that ends leaves a worker that takes nothing in)
             self._crash(error)
+
+    def _next(self, writer: LedgerWriter) -> Chunk | None:
+        """Wait for a chunk; tell meanwhile of gaps that have stood for long enough."""
+        while True:
+            try:
+                return self._chunks.get(timeout=LOOK_S if self._sequences.waiting else None)
+            except queue.Empty:
+                self._tell_gaps(writer)
+                writer.flush()
+                self._sequences.written()
+
+    def _tell_gaps(self, writer: LedgerWriter) -> None:
+        """Write what is told of gaps, with the states that say so: all is flushed together, or told again."""
+        now = time.time_ns() // 1000
+        for told in self._sequences.due(now):
+            writer.write(b"", codec.encode(event_of(told, now)))
+            log.warning("gap source=%s from=%d to=%d opened=%s", told.source, told.begin, told.end, told.opened)
+        for source, track in self._sequences.states():
+            writer.send(topics.SEQUENCES, source.encode(), sequence_log.encode(track), self._homes[source])
 
     def _take(self, writer: LedgerWriter, chunk: Chunk) -> None:
         place = (chunk.topic, chunk.partition)
@@ -144,7 +176,13 @@ class IntakeTasks:
                 "refused topic=%s partition=%d offset=%d cause=%s",
                 letter.topic, letter.partition, letter.offset, letter.cause,
             )  # fmt: skip
+        now = time.time_ns() // 1000
+        for source, number in taken.heard:
+            self._homes.setdefault(source, chunk.partition)
+            self._sequences.saw(source, number, now)
+        self._tell_gaps(writer)
         writer.flush()
+        self._sequences.written()
         self._count(taken)
         with self._lock:
             self._positions[place] = records[-1].offset + 1

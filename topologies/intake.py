@@ -1,4 +1,4 @@
-"""What source systems send, into canonical lines of the ledger. No state: the fold knows a line that comes twice.
+"""What source systems send, into canonical lines of the ledger: the fold knows a line that comes twice.
 
 Each kind of source has a topic of its own, so that whoever may write sales cannot write policies.
 """
@@ -65,7 +65,7 @@ def inbound_for(event: Event) -> Inbound | None:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The topology without state: an agent per inbound topic, at least once."""
+    """An agent per inbound topic, at least once. Its only state are the numbers of its sources' messages."""
 
     name: str
     """Part of consumer groups: renaming it is a migration."""
@@ -74,7 +74,7 @@ class Intake:
 
     def describe(self) -> str:
         """Say in a few lines what flows where."""
-        lines = [f"topology {self.name}, no state, by source"]
+        lines = [f"topology {self.name}, by source"]
         for one in self.sources:
             taken = ", ".join(kind.__name__ for kind in one.takes)
             lines.append(f"  reads      {one.topic.name}: {taken}")
@@ -82,4 +82,4 @@ class Intake:
         return "\n".join(lines)
 
 
-INTAKE = Intake("intake", INBOUND, (topics.LEDGER, topics.DEAD_LETTERS))
+INTAKE = Intake("intake", INBOUND, (topics.LEDGER, topics.SEQUENCES, topics.DEAD_LETTERS))

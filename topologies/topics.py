@@ -52,6 +52,7 @@ VARIANCES = Topic("variances", "variance id", "expected against observed", 400 *
 EXCEPTIONS = Topic("exceptions", "exception id", "what somebody must look at", 400 * DAY_MS)
 ADVICE = Topic("advice", "advice id", "what to order, move or count", 400 * DAY_MS)
 ERP_LINES = Topic("erp-lines", "posting key", "balanced posting lines", 400 * DAY_MS)
+SEQUENCES = Topic("intake-sequences", "source", "the last message of each source, and its gaps", compacted=True)
 KIT_COMPONENTS = Topic(
     "kit-components", "`kit|sku`", "what there is of a kit's components, and of itself", compacted=True, crosses=True
 )
@@ -78,6 +79,7 @@ INBOUND = tuple(
 
 ALL = (
     *INBOUND,
+    SEQUENCES,
     LEDGER,
     CHANGELOG,
     EVIDENCE,

@@ -1,16 +1,27 @@
 """The intake: documents of sources into lines of the ledger, each once in the end, and what is refused."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
-from atp.events import Correction, PolicyChanged, SaleRecorded, SourceMark, TimeTicked
+from atp.events import (
+    Correction,
+    PolicyChanged,
+    SaleRecorded,
+    SequenceGapClosed,
+    SequenceGapOpened,
+    SourceMark,
+    TimeTicked,
+)
 from avro_schemas import codec
 from avro_schemas.public_json import parse_line
+from streams.driver import TopologyDriver
 from streams.intake import Received, Taken, intake_batch
+from streams.intake_tasks import GAP_GRACE_S
 from streams.settings import Settings
 from tests.codecs.strategies import EVENTS
 from tests.streams.rig import Rig, pipeline
@@ -110,6 +121,24 @@ def test_the_topology_describes_itself() -> None:
     assert "publishes  stock-events: the ledger" in text
 
 
+def numbered(number: int) -> bytes:
+    paper = {"type": "receipt", "id": f"N-{number}"}
+    return json.dumps({**TICKET, "document": paper, "source_seq": number}).encode()
+
+
+def test_missing_numbers_are_told_to_every_partition_until_they_come() -> None:
+    driver = TopologyDriver(partitions=3)
+    for number in (1, 2, 5):
+        driver.receive("pos-sales", numbered(number))
+    (variance,) = driver.variances()
+    assert (variance.kind, variance.source, variance.expected, variance.observed) == ("COMPLETENESS", "pos:S1-R2", 2, 0)
+    assert driver.verdicts["folded"] == 3 * 2 + 3
+    driver.receive("pos-sales", numbered(4))
+    assert [one.expected for one in driver.variances()] == [1]
+    driver.receive("pos-sales", numbered(3))
+    assert driver.variances() == []
+
+
 # On a real broker -------------------------------------------------------------------------------------------
 
 
@@ -177,3 +206,25 @@ def test_a_killed_intake_loses_nothing_and_what_comes_twice_counts_once(rig: Rig
     assert last.end() == 0, last.text()[-4000:]
     rig.drain()
     assert rig.positions() == {("A", "S1"): -6_000, ("B", "S1"): -3_000}
+
+
+@pytest.mark.timeout(120)
+def test_a_restart_finds_no_gaps_of_its_own_and_tells_those_that_stand(rig: Rig) -> None:
+    def gaps() -> set[tuple[str, int, int]]:
+        events = [codec.decode_event(record.value() or b"") for record in rig.records("stock-events")]
+        kinds = (SequenceGapOpened, SequenceGapClosed)
+        return {(type(one).__name__, one.from_seq, one.to_seq) for one in events if isinstance(one, kinds)}
+
+    send(rig, "pos-sales", numbered(1), numbered(2), numbered(4))
+    first = rig.worker(topology="intake")
+    assert first.end() == 0, first.text()[-4000:]
+    assert gaps() == set()
+    time.sleep(GAP_GRACE_S)
+    send(rig, "pos-sales", numbered(5))
+    second = rig.worker(topology="intake")
+    assert second.end() == 0, second.text()[-4000:]
+    assert gaps() == {("SequenceGapOpened", 3, 3)}
+    send(rig, "pos-sales", numbered(3))
+    third = rig.worker(topology="intake")
+    assert third.end() == 0, third.text()[-4000:]
+    assert gaps() == {("SequenceGapOpened", 3, 3), ("SequenceGapClosed", 3, 3)}
