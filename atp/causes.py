@@ -12,9 +12,12 @@ from dataclasses import replace
 from atp import events as e
 from atp.advice import COUNT, REPLENISH, TRANSFER, carried_out, propose
 from atp.book import (
+    CLOCK_KEY,
     Case,
     Claim,
+    Clock,
     Evidence,
+    Feed,
     Position,
     Risk,
     Row,
@@ -26,40 +29,43 @@ from atp.book import (
     business_key,
     case_key,
     evidence_key,
+    feed_key,
     reference_key,
     summary_key,
 )
 from atp.claims import day_number, standing
 from atp.draft import Draft
 from atp.effects import Cause
-from atp.events import DAY, Event
+from atp.events import DAY, SECOND, Event
 from atp.exceptions import close_exception, open_exception
 from atp.outcome import REVERSALS, Frame, Outcome, text_of
 from atp.outlook import line
-from atp.risk import NEGATIVE_STOCK, OVERSOLD, PROJECTED
+from atp.risk import EXPOSURE, NEGATIVE_STOCK, OVERSOLD, PROJECTED
 
 NO_DAY_NAMED = 6 * DAY
 """How long a transfer without an eta may be on its way, before its grace begins."""
 LINES_TOLD = 10
 """Order lines that are named as at risk, at most."""
-WATCHED = frozenset("ptcbr")
-"""First letters of the keys of rows that may be the cause of a case."""
+WATCHED = ("p|", "t|", "c|", "b|", "r|")
+"""How the keys of rows begin that may be the cause of a case."""
+BESIDE = ("r|", "g|feed|")
+"""The same, of rows that `heard` looks at: risks of channels' copies, and sources as a whole."""
 
 Condition = tuple[str, str, str, int, dict[str, str]]
 """Kind, scope, location, since when, and evidence of what stands."""
 
 
-def attend(draft: Draft, now: int) -> None:
+def attend(draft: Draft, now: int, watched: tuple[str, ...] = WATCHED) -> None:
     """Open the cases whose causes stand in the rows that changed, and close those whose causes are gone.
 
     `now` is the SKU's clock or the last tick, whichever is later. To be asked before old rows are forgotten.
     """
-    changed = [key for key in draft.changes if key[0] in WATCHED]
+    changed = [key for key in draft.changes if key.startswith(watched)]
     for key in changed:
         before, after = draft.rows.get(key), draft.changes[key]
         if key[0] == "p" and not _owes(before) and not _owes(after):
             continue
-        sku, rest = key.split("|", 2)[1:]
+        sku, rest = key.split("|", 2)[1:] if key[0] != "g" else ("", key[len(feed_key("")) :])
         stood = _conditions(rest, before, draft.tick)
         stands = _conditions(rest, after, draft.tick)
         for kind, scope in stood.keys() - stands.keys():
@@ -77,6 +83,23 @@ def attend(draft: Draft, now: int) -> None:
                 propose(draft, sku, COUNT, location, 0, {"negative_since": text_of(since)}, now)
         if after is not None and before is not after:
             _did_what_was_advised(draft, sku, before, after, now)
+
+
+def heard(rows: Rows, event: Event, frame: Frame, outcome: Outcome) -> Outcome:
+    """Go on with an outcome: what it says of sources as a whole, and of what channels show."""
+    if not any(key.startswith(BESIDE) for key in outcome.changes):
+        return outcome
+    key = business_key(event.source, event.document, type(event).__name__, event.sku)
+    if isinstance(event, e.TimeTicked):
+        key = text_of(event.event_time)
+    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, None)
+    draft.changes.update(outcome.changes)
+    draft.effects.extend(outcome.effects)
+    clock, summary = draft.get(CLOCK_KEY), draft.get(summary_key(event.sku))
+    draft.tick = clock.tick if isinstance(clock, Clock) else None
+    told = summary.clock if isinstance(summary, Summary) else event.event_time
+    attend(draft, max(told, draft.tick or 0), BESIDE)
+    return replace(outcome, changes=draft.changes, effects=tuple(draft.effects))
 
 
 def refused(rows: Rows, event: Event, frame: Frame, tick: int | None, outcome: Outcome) -> Outcome:
@@ -176,6 +199,8 @@ def _conditions(rest: str, row: Row | None, tick: int | None) -> dict[tuple[str,
             found = _of_supply(rest, row)
         case Risk():
             found = _of_risk(rest, row)
+        case Feed():
+            found = _of_feed(rest, row)
         case _:
             found = ()
     return {(kind, scope): (location, since, evidence) for kind, scope, location, since, evidence in found}
@@ -254,6 +279,14 @@ def _of_supply(scope: str, row: Supply) -> Iterable[Condition]:
         asked, offered = figures.ordered, figures.confirmed if confirmation else figures.ordered
     if offered < asked:
         yield "supplier_short", scope, where, row.last_time, {**told, "short": str(asked - offered)}
+    received = figures.received
+    for one in sorted(notices, key=lambda one: (one.eta or "9999", one.key)):
+        late = max(0, one.quantity - received)
+        received -= one.quantity - late
+        if late and one.eta and not figures.final:
+            since = (day_number(one.eta) + 1) * DAY
+            yield "overdue_asn", scope, where, since, {**told, "eta": one.eta, "open": str(late)}
+            break
     said = confirmation or order
     if said is not None and said.eta and figures.open and said.quantity > max(figures.shipped, figures.received):
         since = (day_number(said.eta) + 1) * DAY
@@ -270,8 +303,19 @@ def _of_risk(rest: str, row: Risk) -> Iterable[Condition]:
     # The figures are those of its opening: the risk itself is restated as they move.
     if kind == NEGATIVE_STOCK:
         yield "negative_stock", scope, scope, row.opened_at, {"risk": row.id}
+    elif kind == EXPOSURE:
+        yield "failed_acknowledgement", scope, "", row.opened_at, {"risk": row.id}
     elif kind in (OVERSOLD, PROJECTED):
         yield "orders_at_risk", f"{kind}|{scope}" if scope else kind, "", row.opened_at, {"risk": row.id}
+
+
+def _of_feed(scope: str, row: Feed) -> Iterable[Condition]:
+    if row.gaps:
+        missing = ", ".join(f"{begin}-{end}" for begin, end in row.gaps[:LINES_TOLD])
+        yield "sequence_gap", scope, "", 0, {"missing": missing}
+    if row.interval and row.marked_at:
+        told = {"last_mark": text_of(row.marked_at), "interval_s": str(row.interval // SECOND)}
+        yield "silent_feed", scope, "", row.marked_at + 2 * row.interval, told
 
 
 def lines_at_risk(draft: Draft, sku: str) -> Mapping[str, str]:

@@ -86,6 +86,9 @@ DUTIES: dict[str, Duty] = {
 }
 """By kind. A kind that is not here is watched like OTHER: the functions take any."""
 
+DATED = frozenset({"overdue_transfer", "overdue_asn", "past_due_supply", "silent_feed"})
+"""Kinds whose cause begins on a day that may still be ahead, when they are told of."""
+
 OTHER = Duty("MEDIUM", 0, 48 * HOUR, "inventory", "look into it")
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from atp.book import POLICIES_KEY, Case, Policies, Summary, Timer, case_key, deadline_key, summary_key
 from atp.draft import Draft
-from atp.duties import DUTIES, OTHER, Duty, duty
+from atp.duties import DATED, DUTIES, OTHER, Duty, duty
 from atp.effects import ExceptionChanged
 from atp.events import SECOND, ExceptionAcknowledged
 from atp.policy import Book
@@ -36,11 +36,14 @@ def open_exception(
         return False
     key = case_key(sku, kind, scope)
     known = draft.get(key)
-    if isinstance(known, Case) and (known.state != WAITING or known.since == now):
-        if known.evidence != evidence:
-            draft.put(key, replace(known, evidence=evidence))
-        return False
     before = known if isinstance(known, Case) else None
+    if before is not None and before.state != WAITING and kind in DATED and draft.tick is not None and now > draft.tick:
+        close_exception(draft, sku, kind, scope, draft.tick, evidence=evidence, done="another day was named")
+        before = None
+    if before is not None and (before.state != WAITING or before.since == now):
+        if before.evidence != evidence:
+            draft.put(key, replace(before, evidence=evidence))
+        return False
     terms = _duty(draft, sku, kind, location)
     if not terms.watched:
         return False
@@ -55,8 +58,8 @@ def open_exception(
         location=location,
         evidence=evidence,
     )
-    # Without ticks no time passes: what has a grace waits for the first of them.
-    if terms.grace and (draft.tick is None or case.due > draft.tick):
+    # Without ticks no time passes: what has a grace, or a day to come, waits for the first of them.
+    if (terms.grace or kind in DATED) and (draft.tick is None or case.due > draft.tick):
         _put(draft, sku, kind, scope, before, case)
     else:
         _put(draft, sku, kind, scope, before, _opened(draft, sku, kind, scope, case, terms))

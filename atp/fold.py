@@ -42,7 +42,7 @@ from atp.book import (
     transfer_key,
 )
 from atp.catalogue import legs_of
-from atp.causes import TELLING, attend, refused, take_in
+from atp.causes import TELLING, attend, heard, refused, take_in
 from atp.claims import marks_of, standing, today_of
 from atp.draft import Draft
 from atp.effects import Cause
@@ -91,7 +91,7 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
     Reads `rows`, changes nothing. An event without a SKU is folded for everything in its scope that the
     partition holds. Raises: nothing that data can cause.
     """
-    outcome = compared(rows, event, frame, _fold(rows, event, frame), _fold)
+    outcome = heard(rows, event, frame, compared(rows, event, frame, _fold(rows, event, frame), _fold))
     return tell_kits(rows, event, frame, outcome)
 
 
