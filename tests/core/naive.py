@@ -32,6 +32,7 @@ from atp.events import (
     TransferShipped,
 )
 from tests.core.model import Answer, PositionAnswer, answer, count_time, judge, number, parameter
+from tests.core.naive_promises import PROMISES
 
 WINDOW = 7 * DAY
 Log = Sequence[Event | None]
@@ -299,6 +300,7 @@ BUILDS: dict[str, Build] = {
     "erp_now_and_book_now": one_by_one(lambda e, _: replace(e, as_of=None) if isinstance(e, SnapshotReceived) else e),
     "days_in_utc": one_by_one(lambda e, _: None if isinstance(e, MasterChanged) else e),
     "picked_is_shrink": one_by_one(lambda e, _: replace(e, excludes=None) if isinstance(e, CountRecorded) else e),
+    **PROMISES,
     "only_what_is_listed": one_by_one(lambda e, _: None if isinstance(e, CountClosed) else e),
 }
 """By the name of the mistake."""

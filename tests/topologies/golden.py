@@ -91,7 +91,7 @@ def answers(positions: list[Json], effects: Iterable[object]) -> Answers:
     return Answers(
         positions=positions,
         availability=[
-            {"sku": a.sku, "channel": a.channel, "atp": a.atp, "horizon": _days(a.horizon)} for a in shown.values()
+            {"sku": a.sku, "channel": a.channel, "atp": a.atp, "horizon": by_day(a.horizon)} for a in shown.values()
         ],
         variances=[
             {
@@ -121,7 +121,7 @@ def answers(positions: list[Json], effects: Iterable[object]) -> Answers:
 DAYS_SHOWN = 7
 
 
-def _days(horizon: Sequence[DatedQuantity]) -> list[int]:
+def by_day(horizon: Sequence[DatedQuantity]) -> list[int]:
     """What may be promised for each of the first days: a figure holds until the next one."""
     if not horizon:
         return []

@@ -30,12 +30,35 @@ MINUTE = 60_000_000
 
 SOURCES = {"sale": "pos:1", "return": "pos:1", "pickup": "pos:1", "policy": "mdm", "count": "store"}
 """The source of an event that names none, by how its type begins; `wms` for the rest."""
-STATES = ("position", "availability", "variance", "risk", "erp", "no", "opened", "exception", "advice", "posted")
+STATES = (
+    "horizon",
+    "position",
+    "availability",
+    "variance",
+    "risk",
+    "erp",
+    "no",
+    "opened",
+    "exception",
+    "advice",
+    "posted",
+)
 POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s")
 BY_KIND = ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner")
 PLANNING = ("lead_time_days", "order_up_to", "moq", "pack", "high_water_days", "approve_above")
 ANSWERS = ("kind", "owner", "resolution", "eta", "advice", "answer")
-PLAIN = ("channel", "disposition", "reason", "status", "scope", "from_status", "to_status", "basis", "excludes")
+PLAIN = (
+    "state",
+    "channel",
+    "disposition",
+    "reason",
+    "status",
+    "scope",
+    "from_status",
+    "to_status",
+    "basis",
+    "excludes",
+)
 MASTER = ("zone", "cut_off")
 
 
@@ -155,6 +178,14 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
             event["replacement"] = {"event_time": instant(moment(time)), "location": location, "quantity": int(units)}
         case "scope" if name == "exception_acknowledged":
             event["scope"] = value.replace("/", "|")
+        case "expires":
+            event["expires_at"] = instant(moment(value))
+        case "need" | "eta":
+            # A day, or so many days after the scenario's own.
+            day = value if "-" in value[1:] else instant(moment(f"{int(value)}d00:00"))[:10]
+            event["need_date" if key == "need" else "eta"] = day
+        case "priority":
+            event["priority"] = int(value)
         case "final":
             event["final"] = value == "yes"
         case _ if key in BY_KIND:

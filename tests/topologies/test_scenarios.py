@@ -21,11 +21,13 @@ from avro_schemas.public_json import parse_line
 from streams.driver import TopologyDriver
 from tests.core.model import BUCKETS, Answer, answer
 from tests.core.naive import BUILDS, WINDOW
+from tests.topologies.golden import DAYS_SHOWN, by_day
 from tests.topologies.scenario import Line, Scenario, scenarios
 
 ALL = scenarios()
 GARBAGE = b"no event"
 SHUFFLES = 6
+CLAIMS = ("reserved_soft", "reserved_firm", "allocated")
 
 
 def test_there_is_a_scenario_for_every_naive_build() -> None:
@@ -92,7 +94,7 @@ def followed(words: str, effects: list[Effect | DeadLetter], verdicts: list[str]
             return [e.atp for e in effects if isinstance(e, AvailabilityChanged) and e.channel == name] == [int(units)]
         case ["risk", transition, kind, scope, units]:
             told = [(e.transition, e.kind, e.scope, e.quantity) for e in effects if isinstance(e, RiskChanged)]
-            return (transition, kind, scope, int(units)) in told
+            return (transition, kind, _scope(scope), int(units)) in told
         case ["variance", name, diff]:
             return any(
                 isinstance(e, VarianceChanged) and name in (e.document, e.transfer) and e.diff == int(diff)
@@ -129,6 +131,8 @@ class View:
     risks: dict[str, int]
     """negative_stock by location."""
     erp: Counter[tuple[str, str]]
+    horizon: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    """What may be promised for each of the next days, by SKU and channel."""
     opened: int | None = None
     """Risks ever opened; None where nobody counted."""
     exceptions: dict[tuple[str, str], ExceptionChanged] | None = None
@@ -154,6 +158,7 @@ def of_driver(driver: TopologyDriver) -> View:
         variances={v.document or v.transfer: (v.expected, v.observed) for v in driver.variances()},
         risks={r.scope: r.quantity for r in driver.risks() if r.kind == "negative_stock"},
         erp=erp,
+        horizon={(a.sku, a.channel): by_day(a.horizon) for a in driver.availability()},
         exceptions={(e.kind, e.scope): e for e in driver.exceptions()},
         advice={(a.kind, a.location): a.quantity for a in driver.advice()},
         days=days,
@@ -165,7 +170,7 @@ def of_driver(driver: TopologyDriver) -> View:
 def of_model(model: Answer) -> View:
     positions = {}
     for (sku, location), p in model.positions.items():
-        names = ("on_hand", *BUCKETS, "in_transit_in", "safety_stock", "atp_raw", "atp")
+        names = ("on_hand", *BUCKETS, "in_transit_in", "safety_stock", *CLAIMS, "atp_raw", "atp")
         positions[f"{sku}@{location}"] = {name: int(getattr(p, name)) for name in names}
     return View(
         positions=positions,
@@ -174,6 +179,7 @@ def of_model(model: Answer) -> View:
         risks={location: units for (_, location), units in model.risks.items()},
         erp=Counter({(kind, location): units for (kind, _, location), units in model.erp.items()}),
         days=model.days,
+        horizon={key: [max(0, units) for units in one.levels[:DAYS_SHOWN]] for key, one in model.channels.items()},
     )
 
 
@@ -190,6 +196,8 @@ def stands(state: str, view: View) -> bool:
             return all(position.get(name, 0) == units for name, units in wanted.items())
         case ["availability", sku, channel, units]:
             return view.availability.get((sku, channel)) == int(units)
+        case ["horizon", sku, channel, *units]:
+            return view.horizon.get((sku, channel), [])[: len(units)] == list(map(int, units))
         case ["variance", name, "expected", expected, "observed", observed]:
             return view.variances.get(name) == (int(expected), int(observed))
         case ["no", "variance"]:
