@@ -30,10 +30,11 @@ from atp.book import (
     part_key,
     position_key,
     summary_key,
+    told_key,
 )
 from atp.draft import Draft
 from atp.effects import AvailabilityChanged, Cause, ChannelExposure, Effect, KitComponentChanged
-from atp.events import SECOND, Event, MasterChanged, TimeTicked
+from atp.events import SECOND, ChannelAck, ChannelReported, Event, MasterChanged, SnapshotReceived, TimeTicked
 from atp.outcome import NOTHING_YET, Frame, Outcome, refuse
 
 NO_BILLS = Bills(said=(), in_force={})
@@ -80,6 +81,12 @@ def fold_bill(rows: Rows, event: MasterChanged, frame: Frame) -> Outcome:
     return Outcome(verdict=verdict, changes=draft.changes, effects=tuple(draft.effects))
 
 
+def is_of_a_kits_copy(rows: Rows, event: Event) -> bool:
+    """Say whether a channel speaks of what it shows of a kit: of answers that were not given here."""
+    named = isinstance(event, ChannelAck | ChannelReported) or (isinstance(event, SnapshotReceived) and event.channel)
+    return bool(named) and isinstance(rows.get(bills_key(event.sku)), Bills)
+
+
 # Bills ------------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +104,8 @@ def _restate(draft: Draft, kit: str, bills: Bills, bill: Bill) -> None:
     mine = part if isinstance(part, Part) else NOT_TOLD
     if kit not in mine.kits:
         draft.put(part_key(kit), replace(mine, kits=tuple(sorted((*mine.kits, kit)))))
+        for key, _ in list(draft.scan(told_key(kit, ""))):
+            draft.put(key, None)  # What was told, or held back, is not to be told again from here.
     _tell(draft, kit, anew=True)
 
 

@@ -12,7 +12,7 @@ from atp.advice import reminded
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
 from atp.attention import answer
 from atp.beside import Beside, compared, tell_beside
-from atp.bills import fold_bill, tell_kits
+from atp.bills import fold_bill, is_of_a_kits_copy, tell_kits
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -119,7 +119,7 @@ def _folded(rows: Rows, event: Event, frame: Frame, tick: int | None) -> Outcome
         return answer(rows, event, frame, tick)
     if isinstance(event, MasterChanged) and event.kit:
         return fold_bill(rows, event, frame)
-    if isinstance(event, BESIDE):
+    if isinstance(event, BESIDE) and not is_of_a_kits_copy(rows, event):
         return tell_beside(rows, event, frame, tick, _fold)
     return Outcome(verdict="not_folded_yet", changes={}, effects=())
 

@@ -169,7 +169,7 @@ def _bill(event: e.MasterChanged) -> None:
         refuse_name("kit", event.kit)
     if event.components is None:
         refuse("missing", "components", 'is missing: what one kit takes, like {"A": 2, "B": 1}; {} ends a kit')
-    for field in ("sku", "location", "channel"):
+    for field in ("sku", "location", "channel", "attributes"):
         if getattr(event, field):
             refuse("invalid", field, "must be left out beside kit: a bill goes wherever its components are kept")
     if len(event.components) > COMPONENTS_MAX:

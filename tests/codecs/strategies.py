@@ -140,7 +140,7 @@ def _bill(found: dict[str, Any]) -> None:
     """A bill says what a kit takes, wherever it is; other masters say neither."""
     if "kit" in found and "components" in found:
         found["components"].pop(found["kit"], None)
-        for field in ("sku", "location", "channel"):
+        for field in ("sku", "location", "channel", "attributes"):
             found.pop(field, None)
     else:
         found.pop("kit", None)

@@ -194,6 +194,23 @@ def test_assembled_stock_adds_up_and_a_cap_holds_for_both() -> None:
     rising(driver, "BED")
 
 
+def test_what_a_channel_shows_of_a_kit_is_not_compared_with_what_is_assembled() -> None:
+    driver = PipelineDriver()
+    stocked(driver, {"BED": {"S3": 2}})
+    driver.send_json(bill(1, "BED", NEEDED))
+    stocked(driver, TOGETHER)
+    shown = last(driver, "BED")
+    for name, fields in (
+        ("ChannelAck", {"version": shown.version}),
+        ("ChannelReported", {"version": shown.version, "quantity": shown.atp}),
+    ):
+        driver.send_json(event(1, name, channel="all", sku="BED", **fields))
+    driver.send_json(event(2, "SaleRecorded", sku="BED", location="S3", quantity=1))
+    assert (shown.atp, last(driver, "BED").atp) == (4, 3)
+    assert not driver.risks()
+    assert not driver.variances()
+
+
 # Bills ------------------------------------------------------------------------------------------------------
 
 
@@ -250,6 +267,7 @@ def test_a_bill_comes_again_or_otherwise_or_in_another_revision() -> None:
         ({"kit": "K", "components": "A:2"}, "components must be an object"),
         ({"kit": "K", "components": {"A": 1}, "sku": "K"}, "sku must be left out beside kit"),
         ({"kit": "K", "components": {"A": 1}, "location": "S1"}, "location must be left out beside kit"),
+        ({"kit": "K", "components": {"A": 1}, "attributes": {"pack": "6"}}, "attributes must be left out beside kit"),
     ],
 )
 def test_a_bill_that_means_nothing_is_refused_with_the_field(fields: dict[str, Any], says: str) -> None:
