@@ -761,6 +761,10 @@ def copy_key(sku: str, channel: str) -> str:
     return f"h|{sku}|{channel}"
 
 
+def told_key(sku: str, channel: str) -> str:
+    return f"f|{sku}|{channel}"
+
+
 def variance_key(sku: str, kind: str, what: str) -> str:
     """`sku` is empty for what is of no SKU."""
     return f"v|{sku}|{kind}|{what}"
