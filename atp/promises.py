@@ -12,9 +12,7 @@ from atp.admission import digest
 from atp.answering import SkuPolicies, limit, look_later, reassess, settle, survey, with_channels
 from atp.book import (
     ALL_CHANNEL,
-    CLOCK_KEY,
     Claim,
-    Clock,
     Decision,
     Evidence,
     Mark,
@@ -88,11 +86,13 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
     now = max(summary.clock, event.event_time)
     policies = SkuPolicies(draft, sku, summary, now)
     ledger = Ledger(draft, sku, now, oldest, policies)
-    channel = event.channel or ALL_CHANNEL
+    before = _line(rows, event, tick)
+    # Who names no channel asks for the line's: its units are all of one channel.
+    channel = event.channel or (before.channel if before.requested else ALL_CHANNEL)
     logged = frame.decided.get(event.request_id)
     seen = logged.atp if logged else _limit(draft, summary, channel, event.location, policies)
     wanted = event.quantity
-    units = logged.quantity if logged else _accepted(draft, event, seen)
+    units = logged.quantity if logged else _accepted(before, event, channel, seen)
     state, expires_at = _terms(event, channel, policies)
     if units:
         mark = take_mark(replace(event, channel=channel), state, expires_at, units)
@@ -112,7 +112,7 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
         requested=wanted,
         quantity=units,
         atp=seen,
-        reason="" if units == wanted else _why(draft.rows, event, seen),
+        reason="" if units == wanted else _why(before, event, channel, seen),
         state=state,
         expires_at=expires_at,
         decided_at=tick,
@@ -207,10 +207,9 @@ def _take(event: ReservationRequested, channel: str, mark: Mark) -> Evidence:
     )
 
 
-def _accepted(draft: Draft, event: ReservationRequested, seen: int) -> int:
-    """Units of a request that may be accepted where `seen` units can be taken."""
-    before = _line(draft.rows, event)
-    if before.cancelled:
+def _accepted(before: Standing, event: ReservationRequested, channel: str, seen: int) -> int:
+    """Units of a request that may be accepted where `seen` units can be taken, and its line stood at `before`."""
+    if before.cancelled or _of_another(before, channel):
         return 0
     left = seen - _revived(before)
     if event.quantity <= left:
@@ -223,17 +222,22 @@ def _revived(before: Standing) -> int:
     return max(0, before.requested - before.released - before.consumed) if before.expired else 0
 
 
-def _line(rows: Rows, event: ReservationRequested) -> Standing:
-    """Where the line of a request stood before it."""
-    clock = rows.get(CLOCK_KEY)
+def _of_another(before: Standing, channel: str) -> bool:
+    """Say whether a line is another channel's: what is asked for here would wait for the locations of that one."""
+    return before.requested > 0 and before.channel != channel
+
+
+def _line(rows: Rows, event: ReservationRequested, tick: int | None) -> Standing:
+    """Where the line of a request stands before it."""
     row = rows.get(claim_key(event.sku, line_of(*claim_line(event))))
-    return standing(row if isinstance(row, Claim) else None, clock.tick if isinstance(clock, Clock) else None)
+    return standing(row if isinstance(row, Claim) else None, tick)
 
 
-def _why(rows: Rows, event: ReservationRequested, seen: int) -> str:
-    before = _line(rows, event)
+def _why(before: Standing, event: ReservationRequested, channel: str, seen: int) -> str:
     if before.cancelled:
         return "the order line was cancelled: request it under another line"
+    if _of_another(before, channel):
+        return f"the order line is one of channel {before.channel}: request it there, or under another line"
     where = f" at {event.location}" if event.location else ""
     again = f", of which {_revived(before)} would go to units of this line that had expired" if _revived(before) else ""
     return f"{event.quantity} asked for, {max(0, seen)} can be promised{where}{again}"

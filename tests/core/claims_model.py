@@ -41,6 +41,8 @@ class Decided:
     expires_at: int | None = None
     accepted: bool = True
     """Whole."""
+    channel: str = ""
+    """Whose the units are, where the request named none."""
 
 
 Decisions = Mapping[str, Decided]
@@ -170,7 +172,7 @@ def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *,
     if need_day is not None and (tick is None or need_day <= day_of(tick)):
         need_day = None
     times_of_takes, times_of_hand_overs = [e.event_time for e, _ in takes], [e.event_time for e in hand_overs]
-    channels = [e.channel for e, _ in takes] if takes else [e.channel for e in hand_overs]
+    channels = [channel_of(e, decisions) for e, _ in takes] if takes else [e.channel for e in hand_overs]
     return LineAnswer(
         channel=max(channels, default="") or "all",
         requested=requested,
@@ -196,6 +198,12 @@ def decision_of(confirmation: ReservationConfirmed) -> str:
     """Under which id the decision on it is kept, where there was one."""
     key = text_of(key_of(confirmation))
     return f"{key}@{confirmation.rev}" if confirmation.rev else key
+
+
+def channel_of(take: Take, decisions: Decisions) -> str:
+    if isinstance(take, ReservationRequested):
+        return take.channel or decisions[take.request_id].channel
+    return take.channel
 
 
 def is_firm(take: Take, decisions: Decisions) -> bool:

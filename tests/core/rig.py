@@ -109,7 +109,8 @@ class Folded:
     def decisions(self) -> dict[str, Decided]:
         """What requests came to, for the model."""
         return {
-            id_: Decided(d.quantity, d.state, d.expires_at, d.decision == "accepted") for id_, d in self.decided.items()
+            id_: Decided(d.quantity, d.state, d.expires_at, d.decision == "accepted", d.channel)
+            for id_, d in self.decided.items()
         }
 
     def states(self) -> dict[tuple[str, str], ChannelState]:

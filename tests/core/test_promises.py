@@ -24,7 +24,7 @@ from atp.events import (
     ReservationRequested,
 )
 from tests.core import strategies
-from tests.core.claims_model import line_of
+from tests.core.claims_model import LineAnswer, line_of
 from tests.core.model import Answer, answer, limit
 from tests.core.network_model import Promise, flow
 from tests.core.rig import FRAME, Folded, differences
@@ -90,13 +90,14 @@ def test_a_request_is_decided_by_what_the_definitions_leave(events: list[Event],
         asked = data.draw(strategies.requests(Document("request", f"R-{n}", 1)))
         asked = replace(asked, event_time=log[-1].event_time)
         known = answer(log, FRAME.window, folded.decisions())
-        left = limit(
-            log, FRAME.window, folded.decisions(), sku="A", channel=asked.channel or "all", location=asked.location
-        )
+        line = known.lines.get(("A", *(line_of(asked) or ("", 0))))
+        channel = asked.channel or (line.channel if line and line.requested else "all")
+        left = limit(log, FRAME.window, folded.decisions(), sku="A", channel=channel, location=asked.location)
         log.append(asked)
         folded.send(asked)
         told = folded.decided[asked.request_id]
-        expected = expected_of(asked, known, left)
+        expected = expected_of(asked, channel, line, left)
+        assert told.channel == channel
         words = {asked.quantity: "accepted", 0: "rejected"}
         assert (told.quantity, told.decision, told.atp) == (expected, words.get(expected, "partly"), left)
         after: Answer = answer(log, FRAME.window, folded.decisions())
@@ -104,11 +105,9 @@ def test_a_request_is_decided_by_what_the_definitions_leave(events: list[Event],
         assert after.shortages.get("A", 0) <= known.shortages.get("A", 0)
 
 
-def expected_of(asked: ReservationRequested, known: Answer, left: int) -> int:
+def expected_of(asked: ReservationRequested, channel: str, line: LineAnswer | None, left: int) -> int:
     """Units that are accepted where `left` can be taken: what the line held before it expired comes back with it."""
-    order, number = line_of(asked) or ("", 0)
-    line = known.lines.get(("A", order, number))
-    if line is not None and line.cancelled:
+    if line is not None and (line.cancelled or (line.requested and line.channel != channel)):
         return 0
     if line is not None and line.expired:
         left -= max(0, line.requested - line.released - line.consumed)
