@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -18,13 +19,13 @@ from atp.effects import (
 )
 from atp.events import Event, TimeTicked
 from avro_schemas.public_json import parse_line
+from cli.stories.scenario import Line, Scenario, scenarios
 from streams.driver import TopologyDriver
 from tests.core.model import BUCKETS, Answer, answer
 from tests.core.naive import BUILDS, WINDOW
 from tests.topologies.golden import DAYS_SHOWN, by_day
-from tests.topologies.scenario import Line, Scenario, scenarios
 
-ALL = scenarios()
+ALL = scenarios(Path(__file__).resolve().parent.parent / "scenarios")
 GARBAGE = b"no event"
 SHUFFLES = 6
 CLAIMS = ("reserved_soft", "reserved_firm", "allocated")

@@ -24,7 +24,8 @@ from typing import Any
 from avro_schemas.instants import instant, read_instant
 
 Json = dict[str, Any]
-FOLDER = Path(__file__).resolve().parent.parent / "scenarios"
+FOLDER = Path(__file__).resolve().parent / "told"
+"""The stories that `atp demo --scenario` tells."""
 MIDNIGHT = read_instant("2026-11-20T00:00:00Z") or 0
 MINUTE = 60_000_000
 
@@ -81,10 +82,14 @@ class Scenario:
     any_order: bool = False
     lines: list[Line] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
+    title: str = ""
+    without: list[str] = field(default_factory=list)
+    """How it would go without the pipeline, as `without.py` plays it."""
 
 
-def scenarios() -> list[Scenario]:
-    return [read(path) for path in sorted(FOLDER.glob("*.txt"))]
+def scenarios(folder: Path = FOLDER) -> list[Scenario]:
+    """Read the scenarios of a folder, by name."""
+    return [read(path) for path in sorted(folder.glob("*.txt"))]
 
 
 def read(path: Path) -> Scenario:
@@ -97,6 +102,10 @@ def read(path: Path) -> Scenario:
         try:
             if text.startswith("naive:"):
                 scenario.naive += text.removeprefix("naive:").split()
+            elif text.startswith("title:"):
+                scenario.title = text.removeprefix("title:").strip()
+            elif text.startswith("without:"):
+                scenario.without += text.removeprefix("without:").split()
             elif text == "order: any":
                 scenario.any_order = True
             elif text.split()[0] in STATES:

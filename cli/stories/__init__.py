@@ -1,0 +1,1 @@
+"""Stories: how one scenario goes without the pipeline, and with it."""
