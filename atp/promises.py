@@ -71,6 +71,8 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
     oldest = oldest_of(summary.clock, tick, frame)
     if tick is not None and event.event_time > tick + DAY:
         return refuse("future", f"dated {text_of(event.event_time)}, over a day after the last tick {text_of(tick)}")
+    if event.event_time < oldest:
+        return late(event, event.event_time, oldest, summary, tick)
     known = rows.get(decision_key(sku, event.request_id))
     mine = digest(event)
     if isinstance(known, Decision) and known.event_time >= oldest:
@@ -78,8 +80,6 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
             return Outcome(verdict="duplicate", changes={}, effects=(known.answer,))
         detail = f"request {event.request_id} was answered with other fields; that answer stands: use another id"
         return refuse("conflict", detail)
-    if event.event_time < oldest:
-        return late(event, event.event_time, oldest, summary, tick)
 
     key = business_key("", event.document._replace(type="request", id=event.request_id, line=1), "Request", sku)
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
