@@ -37,9 +37,17 @@ SELECT c.channel || '|' || c.sku AS key, c.* FROM channels c
 WHERE c.sku NOT IN (SELECT json_extract_string(rest, '$.kit') FROM ledger
     WHERE type = 'MasterChanged' AND json_extract_string(rest, '$.kit') IS NOT NULL);
 
+-- What a channel's policy holds back is answered all the same, only not told yet; but never that nothing is left.
 CREATE OR REPLACE TEMP TABLE answered AS
-FROM published p
+SELECT p.key, coalesce(h.atp, p.atp) AS atp, if(h.key IS NULL, p.horizon, h.horizon) AS horizon,
+    if(h.key IS NULL, p.next_available, h.next_available) AS next_available
+FROM published p LEFT JOIN held_back h USING (key)
 WHERE NOT of_kit AND (key IN (SELECT key FROM sold) OR key NOT IN (SELECT channel || '|' || sku FROM channels));
+
+INSERT INTO differences
+SELECT 'held back', key, format('atp {}', h.atp), format('atp {}', p.atp)
+FROM held_back h JOIN published p USING (key)
+WHERE (h.atp = 0) <> (p.atp = 0);
 
 INSERT INTO differences
 WITH expected AS (

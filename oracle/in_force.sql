@@ -1,4 +1,4 @@
--- Which versions stand. In: ledger, replacements, facts, policies.  Out: in_force, rules, tills.
+-- Which versions stand. In: ledger, replacements, facts, timely, policies.  Out: in_force, rules, tills.
 
 CREATE OR REPLACE TABLE in_force AS
 WITH winner AS (
@@ -24,12 +24,29 @@ SELECT p.*, f.key, f.sku, f.location, f.channel, f.event_time AS effective,
 FROM in_force f JOIN policies p USING (part, off)
 WHERE f.type = 'PolicyChanged';
 
--- Sales of orders that hand goods over, by the policy that held when the till's line came: it is not judged anew.
+-- Sales of orders that hand goods over, by the policies as they stood when the till's line came: of each the
+-- version that was then the last. It is not judged anew.
 CREATE OR REPLACE TABLE tills AS
-SELECT s.part, s.off, s.key
-FROM in_force s JOIN facts f USING (part, off)
-JOIN (FROM rules WHERE till_is_handover IS NOT NULL) r ON r.part = s.part AND r.off < s.off
-    AND r.sku IN ('', s.sku) AND r.location IN ('', s.location) AND r.channel IN ('', s.channel)
-    AND r.effective <= coalesce(f.tick, s.event_time)
-WHERE s.type = 'SaleRecorded' AND s.order_id IS NOT NULL
-GROUP BY ALL HAVING max_by(r.till_is_handover, r.strength);
+WITH versions AS (
+    SELECT f.part, f.off, f.key, l.sku, l.location, l.channel, l.event_time, p.till_is_handover,
+        printf('%d|%d|%020d|%s',
+            (l.sku <> '')::INT + (l.channel <> '')::INT + (l.location <> '')::INT,
+            4 * (l.sku <> '')::INT + 2 * (l.channel <> '')::INT + (l.location <> '')::INT,
+            l.event_time, f.key) AS strength
+    FROM facts f JOIN policies p USING (part, off) JOIN ledger l USING (part, off)
+    WHERE f.verdict = 'counts'
+        AND (f.part, f.key) IN (SELECT (part, key) FROM facts JOIN policies USING (part, off)
+            WHERE till_is_handover IS NOT NULL)
+),
+then_in_force AS (
+    SELECT s.part, s.off, s.key, v.key AS policy, max_by(v, v.off) AS v,
+        any_value(s.sku) AS sku, any_value(s.location) AS location, any_value(s.channel) AS channel,
+        any_value(coalesce(t.tick, greatest(t.oldest + getvariable('window_us'), s.event_time))) AS now
+    FROM in_force s JOIN timely t USING (part, off) JOIN versions v ON v.part = s.part AND v.off < s.off
+    WHERE s.type = 'SaleRecorded' AND s.order_id IS NOT NULL
+    GROUP BY ALL
+)
+SELECT part, off, key FROM then_in_force
+WHERE v.till_is_handover IS NOT NULL AND v.sku IN ('', sku) AND v.location IN ('', location)
+    AND v.channel IN ('', channel) AND v.event_time <= now
+GROUP BY ALL HAVING max_by(v.till_is_handover, v.strength);

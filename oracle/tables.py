@@ -36,6 +36,8 @@ HELD_INBOUND = {
 HELD_RINGS = {
     "sku": "VARCHAR", "channel": "VARCHAR", "granted": "BIGINT", "taken": "BIGINT", "priority": "BIGINT",
 }  # fmt: skip
+HELD_BACK = {"key": "VARCHAR", "atp": "BIGINT", "horizon": "VARCHAR", "next_available": "VARCHAR"}
+"""Answers newer than the one that was published last, by the policy of their channel."""
 PUBLISHED = {
     "key": "VARCHAR", "atp": "BIGINT", "horizon": "VARCHAR", "next_available": "VARCHAR", "of_kit": "BOOLEAN",
 }  # fmt: skip
@@ -85,7 +87,7 @@ def fill_rows(
             continue
         if key == MARKER:
             positions[part] = json.loads(value or b"")["position"]
-        elif key.startswith((b"p|", b"s|", b"n|")):
+        elif key.startswith((b"p|", b"s|", b"n|", b"f|")):
             rows[key] = value
     tables = {
         name: Table(db, name, columns)
@@ -96,6 +98,7 @@ def fill_rows(
             "held_dated": HELD_DATED,
             "held_inbound": HELD_INBOUND,
             "held_rings": HELD_RINGS,
+            "held_back": HELD_BACK,
         }.items()
     }
     for key, value in rows.items():
@@ -118,6 +121,9 @@ def _held(key: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
             for one in row["channels"]:
                 horizon = _steps((step["first"], step["second"]) for step in one.get("horizon", ()))
                 yield "held_channels", (sku, one["channel"], one["atp"], one.get("ring", 0), one["pool"], horizon)
+        case "f":
+            if row["held"] is not None:
+                yield "held_back", (row["held"]["key"], *_answered(row["held"]))
         case _:
             for channel, units in row["pending"].items():
                 yield "held_pending", (sku, channel, units)
@@ -136,11 +142,13 @@ def fill_availability(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Rea
     for key, value in latest.items():
         if key is not None and value is not None:
             _, answer = reader.read(value)
-            horizon = _steps(map(_dated, answer.get("horizon", ())))
-            first = answer.get("next_available")
-            soonest = _steps([_dated(first)]) if first else None
-            table.add((key.decode(), answer["atp"], horizon, soonest, answer.get("kit") is not None))
+            table.add((key.decode(), *_answered(answer), answer.get("kit") is not None))
     table.flush()
+
+
+def _answered(answer: Mapping[str, Any]) -> tuple[int, str, str | None]:
+    first = answer.get("next_available")
+    return answer["atp"], _steps(map(_dated, answer.get("horizon", ()))), _steps([_dated(first)]) if first else None
 
 
 def _dated(step: Mapping[str, Any]) -> tuple[int, int]:
