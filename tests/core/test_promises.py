@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from atp.events import (
     DAY,
     MINUTE,
+    AllocationGranted,
     Correction,
     Document,
     Event,
@@ -178,6 +179,8 @@ def test_channels_are_equal(events: list[Event]) -> None:
 @some
 @given(promises(), st.data())
 def test_using_a_ring_changes_no_other_figure(events: list[Event], data: st.DataObject) -> None:
+    grant = more(AllocationGranted, data.draw(strategies.units), channel=data.draw(st.sampled_from(("store", "web"))))
+    events = [*events, *stocked(S1=9), replace(grant, event_time=EIGHT)]
     last = strategies.end(events)
     before = answer([*events, last], FRAME.window)
     rings = {channel: c.ring for (_, channel), c in before.channels.items() if c.ring}
