@@ -18,6 +18,7 @@
 | Risk      | `r|sku|kind|scope`         | inventory-changelog |
 | Copy      | `h|sku|channel`            | inventory-changelog |
 | Variance  | `v|sku|kind|what`          | inventory-changelog |
+| Told      | `f|sku|channel`            | inventory-changelog |
 | Case      | `x|sku|kind|scope`         | inventory-changelog |
 | Advice    | `w|sku|kind|location`      | inventory-changelog |
 | Bills     | `o|kit`                    | inventory-changelog |
@@ -39,7 +40,7 @@ UTF-8 bytes do; `second` is written with 10 digits, so that timers sort by time.
 from collections.abc import Iterator
 from typing import Protocol
 
-from atp.effects import ChannelExposure, RequestDecided
+from atp.effects import AvailabilityChanged, ChannelExposure, RequestDecided
 from atp.events import Document, EventRef, PolicyFields, immutable
 
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
@@ -85,6 +86,14 @@ class ChannelTerms:
     cap: int | None = None
     lag_s: int = 0
     low_at: int = 0
+    publish_units: int = 0
+    publish_percent: int = 0
+    ttl_s: int = 0
+
+    @property
+    def telling(self) -> tuple[int, int, int]:
+        """What holds answers back, or lets them age; zeros where every answer is told once."""
+        return self.publish_units, self.publish_percent, self.ttl_s
 
     def serves(self, location: str) -> bool:
         """Say whether the channel may promise what lies at the location."""
@@ -398,6 +407,17 @@ class Decision:
 
 
 @immutable
+class Told:
+    """What a channel was told last, where its policy holds answers back or lets them age. Epochs are 0."""
+
+    last: AvailabilityChanged
+    at: int
+    """When: by the last tick, or the SKU's clock before the first."""
+    held: AvailabilityChanged | None = None
+    """The last answer, where that was held back."""
+
+
+@immutable
 class Timer:
     """A SKU, or a claim of it, wants to be looked at when its second has come."""
 
@@ -667,6 +687,7 @@ Row = (
     | Ring
     | Network
     | Decision
+    | Told
     | Timer
     | Risk
     | Masters

@@ -412,6 +412,12 @@ class PolicyFields:
     """Days in which trust in an unverified position falls to 37 %: lets confidence be worked out."""
     haircuts: bool | None = None
     """Whether low confidence takes units off what a position shows, or all of them."""
+    publish_units: int | None = None
+    """Units by which a channel's answer must differ from the last one told, to be told."""
+    publish_percent: int | None = None
+    """Percent of the last one told that it must differ by; the greater of the two holds."""
+    ttl_s: int | None = None
+    """Seconds for which a channel's answer is good: it is told again before."""
 
 
 @immutable

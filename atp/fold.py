@@ -73,6 +73,7 @@ from atp.planning import plan
 from atp.policy import declared
 from atp.promises import confirmed_late, grant, request, supply
 from atp.risk import NEGATIVE_STOCK
+from atp.telling import hold_back
 
 __all__ = ["Frame", "Outcome", "Verdict", "fold"]
 
@@ -92,7 +93,7 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
     partition holds. Raises: nothing that data can cause.
     """
     outcome = heard(rows, event, frame, compared(rows, event, frame, _fold(rows, event, frame), _fold))
-    return tell_kits(rows, event, frame, outcome)
+    return hold_back(rows, frame, tell_kits(rows, event, frame, outcome))
 
 
 def _fold(rows: Rows, event: Event, frame: Frame) -> Outcome:

@@ -234,6 +234,7 @@ _LIMITS = {
     "supplier_late_p90_days": 365, "hold_s": 86_400 * 365, "lead_time_days": 365, "order_up_to": QUANTITY_MAX,
     "moq": QUANTITY_MAX, "pack": QUANTITY_MAX, "high_water_days": 3_650, "approve_above": QUANTITY_MAX,
     "tolerance_units": QUANTITY_MAX, "tolerance_percent": 100, "grace_hours": 24 * 365, "verify_days": 3_650,
+    "publish_units": QUANTITY_MAX, "publish_percent": 100, "ttl_s": 86_400 * 365,
 }  # fmt: skip
 
 

@@ -83,6 +83,9 @@ class Book:
             cap=_first(here, "cap", None),
             lag_s=_first(here, "lag_s", 0),
             low_at=_first(here, "low_at", 0),
+            publish_units=_first(here, "publish_units", 0),
+            publish_percent=_first(here, "publish_percent", 0),
+            ttl_s=_first(here, "ttl_s", 0),
         )
         return None if terms == DEFAULT_TERMS else terms
 

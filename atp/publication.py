@@ -137,6 +137,7 @@ def settle_channel(
         and atp == previous
         and drawn.horizon == before.horizon
         and state == status(previous, terms_of(before).low_at)
+        and named.telling == terms_of(before).telling
     )
     after = ChannelState(
         channel=channel,

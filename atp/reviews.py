@@ -6,6 +6,7 @@ A timer that has lost its reason finds nothing to do: nobody takes it back. `wha
     copy|channel         a channel's copy, whose lag has passed
     asn|line             a line of supply, whose shipments should have come
     transfer|line        a transfer that should have come
+    told|channel         a channel's answer that grows old
 """
 
 from atp.copies import judge_later
@@ -13,6 +14,7 @@ from atp.differences import age
 from atp.draft import Draft
 from atp.events import SECOND
 from atp.overdue import judge_asn, judge_transfer
+from atp.telling import tell_again
 
 
 def review(draft: Draft, tick: int) -> None:
@@ -34,3 +36,5 @@ def review(draft: Draft, tick: int) -> None:
             judge_asn(draft, sku, rest)
         elif why == "transfer":
             judge_transfer(draft, sku, rest)
+        elif why == "told":
+            tell_again(draft, sku, rest)

@@ -54,6 +54,7 @@ ROWS = {
     "i|": book.Timer,
     "h|": book.Copy,
     "v|": book.Variance,
+    "f|": book.Told,
     "e|": book.Evidence,
 }
 """The class of a row, by how its key begins."""
@@ -63,7 +64,8 @@ _PARTS: dict[str, type] = {
     for one in (
         events.Document, events.Ref, events.EventRef, events.PolicyFields, effects.Cause, effects.ErpLeg,
         effects.NodeFigures, effects.ChannelFigures, effects.DatedQuantity, effects.RequestDecided,
-        effects.KitFigures, effects.KitPart, effects.ChannelExposure, book.Bill, book.KitAnswer,
+        effects.KitFigures, effects.KitPart, effects.ChannelExposure, effects.AvailabilityChanged, book.Bill,
+        book.KitAnswer,
         book.PolicyEntry, book.ChannelTerms, book.ChannelState, book.Count, book.Touch, book.Leg, book.Mark,
         book.Statement, book.Fence, book.Cell, book.Dated, book.Inbound, book.MasterEntry, book.Snapshot,
     )

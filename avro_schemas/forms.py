@@ -103,6 +103,9 @@ class _PolicyForm(Form):
     grace_hours: int | None = None
     verify_days: int | None = None
     haircuts: bool | None = None
+    publish_units: int | None = None
+    publish_percent: int | None = None
+    ttl_s: int | None = None
 
     def made(self) -> PolicyFields:
         return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})

@@ -125,6 +125,8 @@ class Batch:
         self._records: list[Record] = []
         self._effects: list[Effect] = []
         self._latest: dict[str, AvailabilityChanged] = {}
+        self._known: dict[str, int | None] = {}
+        """What may be promised before the batch, by the key of an answer; None where there was no answer."""
         self._kits: dict[str, KitComponentChanged] = {}
         self._letters: list[DeadLetter] = []
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -176,6 +178,7 @@ class Batch:
         self.rows.apply(outcome.changes)
         for effect in outcome.effects:
             if type(effect) is AvailabilityChanged:
+                self._known.setdefault(effect.key, effect.previous_atp)
                 self._latest[effect.key] = effect
             elif type(effect) is KitComponentChanged:
                 self._kits[effect.key] = effect
@@ -195,7 +198,7 @@ class Batch:
                 for key, row in self.rows.changes.items()
             ]
             effects = [self._effect_out(effect) for effect in self._effects]
-            effects += [self._effect_out(effect) for effect in self._latest.values()]
+            effects += [self._effect_out(effect) for effect in sorted(self._latest.values(), key=self._grows)]
             effects += [self._effect_out(effect) for effect in self._kits.values()]
         except Exception:
             # One of the events led to something that cannot be written. Fold again and find out which.
@@ -214,6 +217,11 @@ class Batch:
             records=len(self._records),
             events=self.events,
         )
+
+    def _grows(self, answer: AvailabilityChanged) -> bool:
+        """Sort what takes stock off sale first: who reads slowly should not sell what moved to another channel."""
+        known = self._known[answer.key]
+        return answer.atp > 0 and (known is None or answer.atp >= known)
 
     def _admit(self, record: Record) -> Event | KitComponentChanged:
         value = record.value

@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING
 
+from atp.book import Timer
 from avro_schemas import codec
 from sinks.committed import CommittedReader
 from sinks.cut import read_cut
@@ -24,7 +25,7 @@ from streams.topics_admin import topic_name
 from topologies.partitioning import partition_of
 from topologies.topics import CHANGELOG, EVIDENCE
 
-TIMED = "dqiz"
+TIMED = "".join(key[0] for key, kind in codec.ROWS.items() if kind is Timer)
 """First letters of the rows whose keys go on with `|second|sku`."""
 TAKE = 20_000
 

@@ -43,7 +43,7 @@ KEYS = {
     book.Transfer: "t|A|X-1|1", book.Timer: "d|0000000001|A|", book.Risk: "r|A|imminent|web", book.Evidence: "e|A|k",
     book.Claim: "c|A|O-1|1", book.Supply: "b|A|PO-1|1", book.Ring: "k|A|web", book.Network: "n|A",
     book.Bills: "o|K", book.Part: "u|A", book.Heard: "j|K|A", book.KitState: "y|K",
-    book.Decision: "a|A|R-1",
+    book.Decision: "a|A|R-1", book.Told: "f|A|web",
     book.Masters: "l||S1", book.Feed: "g|feed|pos:1", book.Copy: "h|A|web", book.Variance: "v|A|ERP|S1",
     book.Case: "x|A|negative_stock|S1", book.Advice: "w|A|count|S1",
 }  # fmt: skip
