@@ -225,8 +225,8 @@ def _of_transfer(scope: str, row: Transfer) -> Iterable[Condition]:
 
 
 def _of_claim(scope: str, row: Claim, tick: int | None) -> Iterable[Condition]:
-    taken = out = back = failed = 0
-    first = first_back = 0
+    taken = out = back = failed = picked = 0
+    first = first_back = first_picked = 0
     where = came_to = missed_at = ""
     for text, units in row.tally.items():
         word, _, rest = text.partition("|")
@@ -241,6 +241,9 @@ def _of_claim(scope: str, row: Claim, tick: int | None) -> Iterable[Condition]:
             back += units
             came_to, _, time = rest.partition("|")
             first_back = min(first_back or int(time), int(time))
+        elif word == "picked":
+            picked += units
+            first_picked = min(first_picked or int(rest.partition("|")[2]), int(rest.partition("|")[2]))
         elif word == "failed":
             failed += units
             missed_at = max(missed_at, rest)
@@ -248,6 +251,8 @@ def _of_claim(scope: str, row: Claim, tick: int | None) -> Iterable[Condition]:
         yield "unmatched_shipment", scope, where, first, {"units": str(out)}
     if back > 0 and out <= 0:
         yield "unmatched_return", scope, came_to, first_back, {"units": str(back)}
+    if picked > out and standing(row, tick).open:
+        yield "overdue_shipment", scope, "", first_picked, {"picked": str(picked), "handed_over": str(out)}
     if failed > 0 and (waits := standing(row, tick).pending):
         yield "pick_failed", scope, missed_at, row.last_time, {"failed": str(failed), "waiting": str(waits)}
 

@@ -40,6 +40,9 @@ DUTIES: dict[str, Duty] = {
     "pick_failed": Duty(
         "MEDIUM", 0, 4 * HOUR, "fulfilment", "allocate the units elsewhere or cancel them, and count the place"
     ),
+    "overdue_shipment": Duty(
+        "MEDIUM", 24 * HOUR, 24 * HOUR, "fulfilment", "hand the picked goods over, or put them back", watched=False
+    ),
     "unmatched_shipment": Duty(
         "MEDIUM", 24 * HOUR, 48 * HOUR, "orders", "find the order line that these goods left for"
     ),

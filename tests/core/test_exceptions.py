@@ -2,6 +2,7 @@
 
 import random
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -209,6 +210,18 @@ def test_policies_say_what_is_watched_by_whom_and_until_when() -> None:
     assert (opened.owner, opened.deadline) == ("mia", T + MINUTE)
     (opened,) = Desk(exception_deadline_s={"short_receipt": 0}).open("short_receipt")
     assert opened.deadline is None
+
+
+def test_the_docs_name_every_kind_and_what_to_do() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    for page in ("domain.md", "operations.md"):
+        told = {text.split("`")[1] for text in (docs / page).read_text().splitlines() if text.startswith("| `")}
+        assert set(DUTIES) <= told, page
+    domain = (docs / "domain.md").read_text()
+    for kind, duty in DUTIES.items():
+        (row,) = (text for text in domain.splitlines() if f"| `{kind}` (" in text and f" h | {duty.owner} |" in text)
+        hours = f"{duty.grace // HOUR} h" if duty.grace else "0"
+        assert f"| {hours}, {duty.deadline // HOUR} h |" in row
 
 
 def test_a_new_date_is_waited_for() -> None:

@@ -29,6 +29,8 @@ CLASSES = {
     "kit-components": (effects.KitComponentChanged, effects.ChannelExposure),
     "oversell-risk": (effects.RiskChanged,),
     "variances": (effects.VarianceChanged,),
+    "exceptions": (effects.ExceptionChanged,),
+    "advice": (effects.AdviceChanged,),
     "erp-lines": (effects.ErpLine, effects.ErpLeg),
     "dead-letters": (effects.DeadLetter,),
     "Common to all topics": (effects.Cause,),
