@@ -20,6 +20,7 @@ from topologies.topology import Topology
 TAIL = 64
 """Offsets from the end of a changelog in which the last marker is looked for first: it ends its transaction."""
 ASK_S = 30.0
+HALF_REBUILT = "half rebuilt"
 DESPITE = "go on all the same with: atp rebuild --from-logs --despite-gaps"
 
 
@@ -111,7 +112,7 @@ def make_plan(
     standings = _standings(looks, ids, set(partitions))
     if not despite_gaps:
         _refuse_gaps(settings, brokers, topology, standings, missing)
-    finishes = any(one.state == "half rebuilt" for one in standings)
+    finishes = any(one.state == HALF_REBUILT for one in standings)
     return Plan(standings, ids, missing, finishes)
 
 
@@ -146,7 +147,7 @@ def _state(marker: Marker | None, batch: int, high: int, ids: TopicIds | None) -
     if marker is None:
         return "gone" if batch or high else "nothing"
     if marker.rebuilding:
-        return "half rebuilt"
+        return HALF_REBUILT
     if batch > marker.batch:
         return "torn"
     if ids is None or (marker.ledger, marker.changelog, marker.evidence) != (ids.ledger, ids.changelog, ids.evidence):

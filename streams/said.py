@@ -19,7 +19,7 @@ It lies on disk, for a partition's outputs are as long as its history, and dies 
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, fields, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -132,7 +132,7 @@ class Said:
 
     def missing(self) -> Iterator[Output]:
         """Yield the outputs that are to be added, in the order in which they follow."""
-        for _, framed in _walk(self._db, b"m|"):
+        for _, framed in walk(self._db, b"m|"):
             name, rest = framed.split(b"\0", 1)
             (length,) = struct.unpack_from(">I", rest)
             yield self._topics[name.decode()], rest[4 : 4 + length], rest[4 + length :]
@@ -199,45 +199,10 @@ class Said:
         self._db.put(key, value, self._fast)
 
     def _scan(self, kind: bytes, topic: Topic) -> Iterator[tuple[bytes, bytes]]:
-        return _walk(self._db, _key(kind, topic, b""))
+        return walk(self._db, _key(kind, topic, b""))
 
 
-class Decided(Mapping[str, RequestDecided]):
-    """The decisions that were logged, by request id and by the key of the request; read from disk when asked for."""
-
-    def __init__(self, folder: Path, shared: Shared) -> None:
-        self._db = Rdict(str(folder), store_options(shared))
-        self._length = 0
-
-    def hear(self, value: bytes) -> None:
-        """Take in a logged decision; the first on a request stands, since a resend is answered by it again."""
-        decision = codec.decode(value)
-        if not isinstance(decision, RequestDecided):
-            return
-        for name in {decision.request_id.encode(), decision.event_key.encode()}:
-            if self._db.get(name) is None:
-                self._db.put(name, value)
-                self._length += 1
-
-    def __getitem__(self, request: str) -> RequestDecided:
-        value: Any = self._db.get(request.encode())
-        if value is None:
-            raise KeyError(request)
-        decision = codec.decode(value)
-        assert isinstance(decision, RequestDecided)  # Nothing else was taken in.
-        return decision
-
-    def __iter__(self) -> Iterator[str]:
-        return (key.decode() for key, _ in _walk(self._db, b""))
-
-    def __len__(self) -> int:
-        return self._length
-
-    def close(self) -> None:
-        self._db.close()
-
-
-def _walk(store: Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+def walk(store: Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield what lies under a prefix, in key order, without the prefix."""
     iterator = store.iter()
     iterator.seek(prefix)

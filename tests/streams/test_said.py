@@ -9,7 +9,8 @@ import pytest
 from atp.effects import AvailabilityChanged, Cause, DeadLetter, Effect, RequestDecided, RiskChanged
 from avro_schemas import codec
 from streams.batch import EffectOut
-from streams.said import Decided, Said
+from streams.decided import Decided
+from streams.said import Said
 from streams.table import Shared
 from topologies import topics
 from topologies.inventory import INVENTORY
