@@ -209,6 +209,11 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
             event.setdefault("policy", {})[key] = _parameter(key, value)
         case "version":
             event["version"] = int(value)
+        case "kit":
+            event["kit"] = value
+        case "components":
+            pairs = [part.rsplit(":", 1) for part in value.split("+") if part]
+            event["components"] = {sku: int(units) for sku, units in pairs}
         case _ if key in MASTER:
             event.setdefault("attributes", {})[key] = value
         case _ if key in PLAIN:

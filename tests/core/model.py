@@ -10,6 +10,7 @@ figure from the versions in force alone. Its parts, in the order in which they b
     network_model  what promises leave, by a maximum flow
     supply_model   purchase order lines, and what will come when
     outlook_model  channels, ring-fences, days to come, risks to promises
+    kits_model     what components leave of kits
     model          all together
 
 Source: docs/domain.md sections 2 to 9.
@@ -23,6 +24,7 @@ from types import MappingProxyType
 from atp.events import Envelope, Event
 from tests.core.claims_model import Decisions, LineAnswer, day_of, line_answers
 from tests.core.compare_model import SnapshotAnswer, snapshot_answers, trading_days, with_zeros
+from tests.core.kits_model import kit_answers, kits_of
 from tests.core.log_model import Judged, count_time, judge, number, parameter
 from tests.core.outlook_model import ChannelAnswer, Network, Node
 from tests.core.stock_model import (
@@ -133,6 +135,8 @@ def answer(log: Sequence[Event], window: int, decisions: Decisions = NONE_ACCEPT
         _answer_sku(j, sku, whole, decisions)
         whole.snapshots.extend(snapshot_answers(log, sku, j.facts(sku), decisions))
         whole.days.update(trading_days(log, j.facts(sku)))
+    exposed = {key: p.atp for key, p in whole.positions.items()}
+    whole.availability.update(kit_answers(j, kits_of(log, j.tick), exposed, dict(whole.availability)))
     return replace(whole, erp=Counter({k: v for k, v in whole.erp.items() if v}))
 
 

@@ -4,7 +4,7 @@ A mistake is a misreading of the log before the reference model answers, or of t
 a log stands for a record that cannot be read. Source: docs/domain.md section 13.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from atp.events import (
@@ -31,6 +31,7 @@ from atp.events import (
     TransferReceived,
     TransferShipped,
 )
+from tests.core.kits_model import kits_of
 from tests.core.model import Answer, PositionAnswer, answer, count_time, judge, number, parameter
 from tests.core.naive_promises import PROMISES
 
@@ -255,6 +256,24 @@ def _snapshot_is_stock(event: Event, before: list[Event]) -> Event:
     )
 
 
+def kit_by(formula: Callable[[Mapping[str, int], Mapping[str, int]], int]) -> Build:
+    """Trap 22: answer for kits by what the network has of each component, wherever it lies."""
+
+    def build(log: Log) -> Answer:
+        events = readable(log)
+        whole = answer(events, WINDOW)
+        for kit in kits_of(events, judge(events, WINDOW).tick):
+            totals = {
+                sku: sum(p.atp for (of, _), p in whole.positions.items() if of == sku) for sku in (kit.sku, *kit.needed)
+            }
+            for name, channel in list(whole.availability):
+                if name == kit.sku and kit.needed:
+                    whole.availability[name, channel] = totals[kit.sku] + formula(totals, kit.needed)
+        return whole
+
+    return build
+
+
 BUILDS: dict[str, Build] = {
     "count_sets_stock": count_sets_stock,
     "late_delta_counts_again": one_by_one(lambda e, before: _uncovered(e, before, only_equal=False)),
@@ -300,6 +319,8 @@ BUILDS: dict[str, Build] = {
     "erp_now_and_book_now": one_by_one(lambda e, _: replace(e, as_of=None) if isinstance(e, SnapshotReceived) else e),
     "days_in_utc": one_by_one(lambda e, _: None if isinstance(e, MasterChanged) else e),
     "picked_is_shrink": one_by_one(lambda e, _: replace(e, excludes=None) if isinstance(e, CountRecorded) else e),
+    "kit_of_parts_apart": kit_by(lambda totals, needed: min(totals[sku] // n for sku, n in needed.items())),
+    "a_kit_takes_one_of_each": kit_by(lambda totals, needed: min(totals[sku] for sku in needed)),
     **PROMISES,
     "only_what_is_listed": one_by_one(lambda e, _: None if isinstance(e, CountClosed) else e),
 }

@@ -21,6 +21,7 @@ from atp.events import Event, TimeTicked
 from avro_schemas.public_json import parse_line
 from cli.stories.scenario import Line, Scenario, scenarios
 from streams.driver import TopologyDriver
+from streams.pipeline_driver import PipelineDriver
 from tests.core.model import BUCKETS, Answer, answer
 from tests.core.naive import BUILDS, WINDOW
 from tests.topologies.golden import DAYS_SHOWN, by_day
@@ -38,7 +39,7 @@ def test_there_is_a_scenario_for_every_naive_build() -> None:
 
 @pytest.mark.parametrize("scenario", ALL, ids=lambda s: s.name)
 def test_the_driver_does_what_it_says(scenario: Scenario) -> None:
-    driver = TopologyDriver()
+    driver = PipelineDriver()
     for line in scenario.lines:
         verdicts = dict(driver.verdicts)
         effects = send(driver, line)
@@ -55,7 +56,7 @@ def test_order_and_resends_mean_nothing_to_it(scenario: Scenario) -> None:
         chance = random.Random(f"{scenario.name} {seed}")
         lines = [line for line in scenario.lines if line not in last for _ in range(chance.randint(1, 3))]
         chance.shuffle(lines)
-        driver = TopologyDriver(batch_size=1 + seed)
+        driver = PipelineDriver(batch_size=1 + seed)
         for line in lines + last:
             send(driver, line)
         driver.flush()
