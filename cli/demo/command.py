@@ -12,6 +12,7 @@ from cli.demo.memory_show import MemoryShow
 from cli.demo.screen import Screen
 from cli.demo.stage import Stage, build, home
 from cli.demo.summary import Seen, as_json, lines, next_commands, print_summary
+from cli.stories.told import tell
 from streams import broker
 from streams.settings import Settings
 
@@ -30,6 +31,9 @@ def demo(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not at a pace to watch.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the demo's broker at the end.")] = False,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="Tell one story instead, without the pipeline and with it; list: all.")
+    ] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Play a retail day: 180 stores, two DCs, an online shop, two marketplaces in a flash promotion.
@@ -44,7 +48,14 @@ def demo(
         atp demo --events 20000 --fast
 
         atp demo --in-memory --json
+
+        atp demo --scenario list
+
+        atp demo --scenario o185-channels-reserve-alone
     """
+    if scenario:
+        tell(scenario, Console(stderr=json_, highlight=False), as_json=json_)
+        return
     settings = Settings()
     console = Console(stderr=json_, highlight=False)
     console.print("Continuous ATP: a retail day, from the first receipt to the ERP's books", style="bold")

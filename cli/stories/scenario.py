@@ -11,8 +11,10 @@
     availability CHAIR all 0
 
 A line is: event time, event, SKU@location, quantity, other fields; then after `->` what must follow from it, among
-other things (`nothing`: and nothing else). Lines stand in the order of arrival. Times are of 2026-11-20; `1d09:00`
-is the day after. The last lines say what is there in the end. `order: any` says that the order of arrival and
+other things (`nothing`: and nothing else). ` *12` at its end says that it happened so many times, each on a paper of
+its own. Lines stand in the order of arrival. Times are of 2026-11-20; `1d09:00`
+is the day after. The last lines say what is there in the end. `title` and `without` tell a story: see without.py.
+`order: any` says that the order of arrival and
 resends do not matter to it; `naive` names the build of tests/core/naive.py that gets it wrong.
 """
 
@@ -24,7 +26,7 @@ from typing import Any
 from avro_schemas.instants import instant, read_instant
 
 Json = dict[str, Any]
-FOLDER = Path(__file__).resolve().parent / "told"
+FOLDER = Path(__file__).resolve().parent / "data"
 """The stories that `atp demo --scenario` tells."""
 MIDNIGHT = read_instant("2026-11-20T00:00:00Z") or 0
 MINUTE = 60_000_000
@@ -32,6 +34,7 @@ MINUTE = 60_000_000
 SOURCES = {"sale": "pos:1", "return": "pos:1", "pickup": "pos:1", "policy": "mdm", "count": "store"}
 """The source of an event that names none, by how its type begins; `wms` for the rest."""
 STATES = (
+    "granted",
     "horizon",
     "position",
     "availability",
@@ -111,7 +114,9 @@ def read(path: Path) -> Scenario:
             elif text.split()[0] in STATES:
                 scenario.states.append(text)
             else:
-                scenario.lines.append(_line(text, len(scenario.lines) + 1))
+                text, _, times = text.partition(" *")
+                for _ in range(int(times or 1)):
+                    scenario.lines.append(_line(text, len(scenario.lines) + 1))
         except (ValueError, KeyError, IndexError) as error:
             raise ValueError(f"{path.name}:{number}: {error!r} in {raw!r}") from error
     return scenario
@@ -137,6 +142,9 @@ def _line(text: str, number: int) -> Line:
         return Line(text, {**event, "source": "clock"}, follows)
     event["source"] = SOURCES.get(name.split("_", maxsplit=1)[0], "wms")
     event["document"] = {"type": name, "id": f"{name} {number}", "line": 1}
+    if name == "reservation_requested":
+        event["request_id"] = f"request {number}"
+        event["order"] = {"id": f"order {number}", "line": 1}
     for word in words:
         if "=" in word:
             _field(event, name, *word.split("=", 1))
@@ -195,8 +203,8 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
             event["need_date" if key == "need" else "eta"] = day
         case "priority":
             event["priority"] = int(value)
-        case "final":
-            event["final"] = value == "yes"
+        case "final" | "partial":
+            event[key] = value == "yes"
         case _ if key in BY_KIND:
             kind, _, said = value.partition(":")
             parameter = said == "yes" if key == BY_KIND[0] else said if key == BY_KIND[3] else int(said)

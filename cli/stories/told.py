@@ -1,0 +1,121 @@
+"""`atp demo --scenario NAME`: one story, without the pipeline and with it, in memory and in an instant."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from atp.effects import RequestDecided
+from avro_schemas.public_json import parse_line
+from cli.stories.scenario import Scenario, scenarios
+from cli.stories.without import without
+from streams.driver import TopologyDriver
+
+Json = dict[str, Any]
+
+
+def tell(name: str, console: Console, *, as_json: bool) -> None:
+    """Tell a story, or list them with `list`. Exits 1 where it does not end as it should, 2 where it is unknown."""
+    known = {story.name: story for story in scenarios()}
+    if name == "list":
+        for story in known.values():
+            console.print(f"  {story.name:<28} {story.title}", markup=False, soft_wrap=True)
+        console.print("Tell one: atp demo --scenario NAME")
+        return
+    if name not in known:
+        typer.echo(f"there is no scenario {name}. See which there are: atp demo --scenario list", err=True)
+        raise typer.Exit(2)
+    story = known[name]
+    found = play(story)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        _print(console, story, found)
+    if found["wrong"]:
+        raise typer.Exit(1)
+
+
+def play(story: Scenario) -> Json:
+    """Play a story both ways; `wrong` lists what did not end as the story says."""
+    log = [event for line in story.lines if line.event is not None for event in parse_line(line.event)]
+    naive = without(story.without)
+    for event in log:
+        naive.hear(event)
+    driver = TopologyDriver()
+    for event in log:
+        driver.send(event)
+    driver.flush()
+    return {
+        "scenario": story.name,
+        "title": story.title,
+        "without": naive.tell(),
+        "oversold_without": naive.oversold,
+        "with": _said(driver),
+        "wrong": [
+            *(f"{one.cause}: {one.detail}" for one in driver.dead_letters()),
+            *(state for state in story.states if not holds(state, driver)),
+        ],
+    }
+
+
+def _said(driver: TopologyDriver) -> list[str]:
+    """What the pipeline says of the events, in the end."""
+    told = []
+    answers: dict[str, RequestDecided] = {}
+    for effect in driver.effects:
+        if isinstance(effect, RequestDecided):
+            answers[effect.request_id] = effect
+    asked, accepted = Counter[str](), Counter[str]()
+    for answer in answers.values():
+        asked[answer.channel] += answer.requested
+        accepted[answer.channel] += answer.quantity
+    told += [f"{channel} is granted {accepted[channel]} of {units} units" for channel, units in sorted(asked.items())]
+    duplicates = driver.verdicts.get("duplicate", 0)
+    told += [f"{duplicates} messages came twice and counted once"] if duplicates else []
+    for one in driver.availability():
+        later = f"; {one.next_available.quantity} on {one.next_available.date}" if one.next_available else ""
+        told.append(f"{one.sku} through {one.channel}: {one.atp} to promise{later}")
+    told += [f"risk {r.kind} {r.severity}: {r.quantity} at {r.scope or r.sku}; {r.action}" for r in driver.risks()]
+    told += [
+        f"variance {v.kind}: expected {v.expected}, observed {v.observed} ({v.cause_hint or 'no hint'})"
+        for v in driver.variances()
+    ]
+    return told
+
+
+def holds(state: str, driver: TopologyDriver) -> bool:
+    """Say whether what a story ends with is so. Raises: ValueError for words that say nothing."""
+    match state.split():
+        case ["position", at, *pairs]:
+            here = {f"{p['sku']}@{p['location']}": p for p in driver.positions()}.get(at, {})
+            return all(here.get(name, 0) == int(units) for name, units in zip(pairs[::2], pairs[1::2], strict=True))
+        case ["availability", sku, channel, units]:
+            return any(a.channel == channel and a.atp == int(units) for a in driver.availability(sku))
+        case ["risk", kind, scope, units]:
+            said = {(r.kind, r.scope or "-", r.quantity) for r in driver.risks()}
+            return (kind, scope, int(units)) in said
+        case ["variance", name, "expected", expected, "observed", observed]:
+            said = {(v.document or v.transfer, v.expected, v.observed) for v in driver.variances()}
+            return (name, int(expected), int(observed)) in said
+        case ["granted", channel, units]:
+            answers = {a.request_id: a for a in driver.effects if isinstance(a, RequestDecided)}
+            return sum(a.quantity for a in answers.values() if a.channel == channel) == int(units)
+        case ["no", "risk"]:
+            return not driver.risks()
+        case _:
+            raise ValueError(f"{state} says nothing")
+
+
+def _print(console: Console, story: Scenario, found: Json) -> None:
+    console.print(story.title, style="bold")
+    console.print("\nwithout the pipeline", style="bold")
+    for line in found["without"]:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print("\nwith it", style="bold")
+    for line in found["with"]:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for line in found["wrong"]:
+        console.print(f"  not as it should be: {line}", style="red", markup=False, soft_wrap=True)
+    console.print("\nOther stories: atp demo --scenario list")

@@ -1,0 +1,52 @@
+"""The stories of `atp demo --scenario`: each goes wrong without the pipeline, and ends with it as it says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.stories.scenario import Scenario, scenarios
+from cli.stories.told import play
+
+STORIES = scenarios()
+ATP = Path(sys.executable).with_name("atp")
+
+
+def atp(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ATP), *words], capture_output=True, text=True, timeout=60, check=False, env={**os.environ}
+    )
+
+
+def test_the_scenarios_of_retailers_are_told() -> None:
+    names = {story.name.split("-")[0] for story in STORIES}
+    assert names >= {f"s{n:02d}" for n in range(1, 15)}
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_a_story_goes_wrong_without_the_pipeline_and_well_with_it(story: Scenario) -> None:
+    found = play(story)
+    assert found["wrong"] == []
+    assert story.title
+    assert story.states
+    assert found["without"] != ["nothing goes wrong"]
+
+
+def test_a_story_is_told_on_the_command_line() -> None:
+    told = atp("demo", "--scenario", "o185-channels-reserve-alone")
+    assert told.returncode == 0, told.stderr
+    assert "14 are oversold" in told.stdout
+    assert "web is granted 7 of 14 units" in told.stdout
+    found = json.loads(atp("demo", "--scenario", "s05-short-delivery", "--json").stdout)
+    assert found["oversold_without"] == 2
+    assert found["wrong"] == []
+
+
+def test_an_unknown_story_says_where_the_others_are() -> None:
+    told = atp("demo", "--scenario", "nowhere")
+    assert told.returncode == 2
+    assert "atp demo --scenario list" in told.stderr
+    assert "s14-cancellation" in atp("demo", "--scenario", "list").stdout
