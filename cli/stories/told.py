@@ -97,8 +97,8 @@ def holds(state: str, driver: TopologyDriver) -> bool:
             said = {(r.kind, r.scope or "-", r.quantity) for r in driver.risks()}
             return (kind, scope, int(units)) in said
         case ["variance", name, "expected", expected, "observed", observed]:
-            said = {(v.document or v.transfer, v.expected, v.observed) for v in driver.variances()}
-            return (name, int(expected), int(observed)) in said
+            found = {(v.document or v.transfer, v.expected, v.observed) for v in driver.variances()}
+            return (name, int(expected), int(observed)) in found
         case ["granted", channel, units]:
             answers = {a.request_id: a for a in driver.effects if isinstance(a, RequestDecided)}
             return sum(a.quantity for a in answers.values() if a.channel == channel) == int(units)
