@@ -23,13 +23,12 @@ from atp.events import (
     ReservationPlaced,
     ReservationReleased,
     ReservationRequested,
-    SaleRecorded,
     ShipmentConfirmed,
     TransferApproved,
     TransferRejected,
     TransferShipped,
 )
-from tests.core.log_model import key_of, text_of
+from tests.core.log_model import HandedOverAtTill, key_of, text_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Decided:
 Decisions = Mapping[str, Decided]
 """By request id, for decisions depend on order. A request that is not there came to nothing."""
 Take = ReservationPlaced | ReservationRequested | ReservationDecided | TransferApproved
-HANDED_OVER = (ShipmentConfirmed, PickupConfirmed, TransferShipped)
+HANDED_OVER = (ShipmentConfirmed, PickupConfirmed, TransferShipped, HandedOverAtTill)
 OF_CLAIMS = (
     ReservationPlaced, ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated, PickConfirmed,
     PickFailed,
@@ -75,7 +74,7 @@ def line_of(event: Envelope) -> tuple[str, int] | None:
             return (f"request:{event.request_id}", 1)
         case _ if isinstance(event, OF_CLAIMS) and event.order is None:
             return (f"reservation:{event.document.id}", event.document.line)
-        case _ if isinstance(event, (*OF_CLAIMS, *HANDED_OVER, SaleRecorded, ReservationRequested, ReservationDecided)):
+        case _ if isinstance(event, (*OF_CLAIMS, *HANDED_OVER, ReservationRequested, ReservationDecided)):
             return None if event.order is None else (event.order.id, event.order.line)
         case _:
             return None
@@ -122,21 +121,20 @@ class LineAnswer:
 
 
 def line_answers(
-    facts: Sequence[Envelope], decisions: Decisions, tick: int | None, *, tills: bool = False
+    facts: Sequence[Envelope], decisions: Decisions, tick: int | None
 ) -> dict[tuple[str, int], LineAnswer]:
-    """The lines of one SKU; `tills` says that a sale with an order is its hand-over."""
+    """The lines of one SKU."""
     by_line: dict[tuple[str, int], list[Envelope]] = {}
     for fact in facts:
         if (line := line_of(fact)) is not None:
             by_line.setdefault(line, []).append(fact)
-    return {line: _line(by_line[line], decisions, tick, tills=tills) for line in sorted(by_line)}
+    return {line: _line(by_line[line], decisions, tick) for line in sorted(by_line)}
 
 
-def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None, *, tills: bool) -> LineAnswer:
+def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None) -> LineAnswer:
     takes = [(e, units_of(e, decisions)) for e in events if isinstance(e, Take)]
     takes = [(e, units) for e, units in takes if units]
-    hand_overs = [e for e in events if e.quantity and (isinstance(e, HANDED_OVER) or tills)]
-    hand_overs = [e for e in hand_overs if isinstance(e, (*HANDED_OVER, SaleRecorded))]
+    hand_overs: list[Envelope] = [e for e in events if e.quantity and isinstance(e, HANDED_OVER)]
 
     requested = sum(units for _, units in takes)
     released = sum(e.quantity for e in events if isinstance(e, ReservationReleased | OrderCancelled))

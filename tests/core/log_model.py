@@ -52,6 +52,7 @@ from atp.events import (
     TransferRejected,
     TransferRequested,
     TransferShipped,
+    immutable,
 )
 
 FACTS = (
@@ -97,6 +98,12 @@ STATEMENTS = (
 REVERSALS = (SaleVoided, ShipmentReversed, Correction)
 NO_BUSINESS = ("event_id", "recorded_time", "source_seq", "actor", "trace_id", "uom", "uom_quantity")
 """Fields that say how an event travelled, not what happened."""
+
+
+@immutable
+class HandedOverAtTill(SaleRecorded):
+    """A sale by which an order's goods leave."""
+
 
 Key = tuple[str, str, str, int, str, str]
 Rank = tuple[int, int, str]
@@ -238,8 +245,14 @@ def _judge_one(
         return "superseded"
     else:
         version.rank, version.content, version.last_time = rank, content, max(version.last_time, *times)
-    j.in_force[target, len(known[target])] = fact
+    j.in_force[target, len(known[target])] = _as_policies_stand(j, fact)
     return "folded"
+
+
+def _as_policies_stand(j: Judged, fact: Envelope | None) -> Envelope | None:
+    """A sale of an order's line is its hand-over where policies say so at the time that it is heard."""
+    till = isinstance(fact, SaleRecorded) and fact.order is not None and said_of(j, "till_is_handover", fact)
+    return HandedOverAtTill(**{f.name: getattr(fact, f.name) for f in fields(fact)}) if fact and till else fact
 
 
 def _current(versions: list[Known], oldest: int | None) -> Known | None:
@@ -285,17 +298,28 @@ def parameter(j: Judged, name: str, *, sku: str, location: str | None, channel: 
     what is not asked for does not apply. With both, only policies that name the channel are asked: whether
     the node itself is open is another question.
     """
-    asked = {"sku": sku, "channel": channel, "location": location}
-    best: tuple[tuple[int, tuple[bool, bool, bool], int, str], object] | None = None
+    found = _asked(j, name, {"sku": sku, "channel": channel, "location": location})
+    if location is not None and channel is not None:
+        found = [(p, value) for p, value in found if p.channel]
+    return found[-1][1] if found else None
+
+
+def said_of(j: Judged, name: str, event: Envelope) -> object:
+    """The value of a parameter for an event, by the SKU, location and channel that it names; None where none speaks."""
+    found = _asked(j, name, {"sku": event.sku, "channel": event.channel, "location": event.location})
+    return found[-1][1] if found else None
+
+
+def _asked(j: Judged, name: str, asked: dict[str, str | None]) -> list[tuple[PolicyChanged, object]]:
+    """The policies in force that apply and say something, with their values, strongest last."""
+    found = []
     for key, p in j.statements.items():
         if not isinstance(p, PolicyChanged):
             continue
         value = getattr(p.policy, name)
         named = {"sku": p.sku, "channel": p.channel, "location": p.location}
         applies = all(not text or text == asked[what] for what, text in named.items())
-        if location is not None and channel is not None and not p.channel:
-            continue
-        if value is None or not applies or p.event_time > j.now(sku):
+        if value is None or not applies or p.event_time > j.now(asked["sku"] or ""):
             continue
         strength = (
             sum(bool(text) for text in named.values()),
@@ -303,9 +327,8 @@ def parameter(j: Judged, name: str, *, sku: str, location: str | None, channel: 
             p.event_time,
             text_of(key),
         )
-        if best is None or strength > best[0]:
-            best = (strength, value)
-    return None if best is None else best[1]
+        found.append((strength, p, value))
+    return [(p, value) for _, p, value in sorted(found, key=lambda one: one[0])]
 
 
 def number(value: object, default: int) -> int:

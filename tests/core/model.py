@@ -41,7 +41,8 @@ from tests.core.stock_model import (
 from tests.core.supply_model import SupplyAnswer, supply_answers
 
 __all__ = [
-    "BUCKETS", "Answer", "Judged", "PositionAnswer", "answer", "count_time", "judge", "limit", "moves", "number",
+    "BUCKETS", "Answer", "Judged", "PositionAnswer", "answer", "count_time", "judge", "limit", "moves", "network",
+    "number",
     "parameter",
 ]  # fmt: skip
 NONE_ACCEPTED: Decisions = MappingProxyType({})
@@ -144,10 +145,14 @@ def limit(
     log: Sequence[Event], window: int, decisions: Decisions, *, sku: str, channel: str = "all", location: str = ""
 ) -> int:
     """What a request of a channel could take after the log, at a location or anywhere that serves the channel."""
+    return network(log, window, decisions, sku=sku, channel=channel).limit(channel, location)
+
+
+def network(log: Sequence[Event], window: int, decisions: Decisions, *, sku: str, channel: str = "all") -> Network:
+    """One SKU at all its nodes, and a channel that may never have been heard of."""
     j = judge(log, window)
-    whole = Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter())
     j.channels[sku].add(channel)
-    return _answer_sku(j, sku, whole, decisions).limit(channel, location)
+    return _answer_sku(j, sku, Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter()), decisions)
 
 
 def _answer_sku(j: Judged, sku: str, whole: Answer, decisions: Decisions) -> Network:

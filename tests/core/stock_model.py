@@ -25,7 +25,7 @@ from atp.events import (
     TransferShipped,
 )
 from tests.core.claims_model import picked
-from tests.core.log_model import count_time, key_of, text_of
+from tests.core.log_model import HandedOverAtTill, count_time, key_of, text_of
 
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
 SCRAPPED = ("damaged", "expired", "destroyed")
@@ -62,7 +62,7 @@ def moves(event: Envelope) -> list[Move]:
     """The physical movement that a fact is."""
     q, at = event.quantity, event.location
     match event:
-        case SaleRecorded() if event.order is not None:
+        case SaleRecorded() if event.order is not None and not isinstance(event, HandedOverAtTill):
             return []  # the hand-over moves the goods
         case SaleRecorded() | ShipmentConfirmed() | PickupConfirmed():
             return [Move((at, "sellable"), "CUSTOMER", q)]
@@ -170,7 +170,6 @@ class TransferAnswer:
 
 
 ERP_TYPES = {
-    "SaleRecorded": "GI_SALE",
     "ShipmentConfirmed": "GI_SHIP",
     "PickupConfirmed": "GI_SHIP",
     "GoodsReceived": "GR",
@@ -188,7 +187,7 @@ def erp_type(event: Envelope) -> str:
         return {"vendor_return": "RTV", "scrap": "ADJ"}.get(event.disposition, "RECLASS")
     if isinstance(event, StockAdjusted):
         return "RTV" if event.reason == "vendor_return" else "ADJ"
-    return ERP_TYPES[type(event).__name__]
+    return "GI_SALE" if isinstance(event, SaleRecorded) else ERP_TYPES[type(event).__name__]
 
 
 def transfer_answers(facts: Sequence[Envelope]) -> dict[tuple[str, int], TransferAnswer]:

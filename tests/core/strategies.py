@@ -434,6 +434,10 @@ def wild(draw: st.DrawFn, size: int = 14, *, promises: bool = False) -> list[Eve
     """
     events = list(draw(st.permutations(draw(calm(size, promises=promises)))))
     ticks = draw(st.booleans())
+    if promises and draw(st.booleans()):  # of a sale, what policies said when it was heard holds
+        till = draw(policies(World(), Document("policy", "till", 1)))
+        till = replace(till, event_time=EIGHT, policy=PolicyFields(till_is_handover=draw(st.booleans())))
+        events.insert(draw(st.integers(0, len(events))), till)
     for n in range(draw(st.integers(0, 4)) if promises else 0):
         events.insert(draw(st.integers(0, len(events))), draw(requests(Document("request", f"R-{n}", 1))))
     if ticks:
