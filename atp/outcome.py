@@ -35,7 +35,7 @@ class Frame:
     epoch: int = 0
     """Rises by a rebuild only."""
     decided: Mapping[str, RequestDecided] = field(default_factory=dict)
-    """During a rebuild: the logged answers by request id; what is in it is not decided anew."""
+    """During a rebuild: the logged answers, by request id and by `event_key`; what is in it is not decided anew."""
     owns: Callable[[str], bool] = bool
     """Whether a SKU belongs to this partition; unless told otherwise every one does."""
 

@@ -89,11 +89,11 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
     before = _line(rows, event, tick)
     # Who names no channel asks for the line's: its units are all of one channel.
     channel = event.channel or (before.channel if before.requested else ALL_CHANNEL)
-    logged = frame.decided.get(event.request_id)
+    logged = frame.decided.get(key)
     seen = logged.atp if logged else _limit(draft, summary, channel, event.location, policies)
     wanted = event.quantity
     units = logged.quantity if logged else _accepted(before, event, channel, seen)
-    state, expires_at = _terms(event, channel, policies)
+    state, expires_at = (logged.state, logged.expires_at) if logged else _terms(event, channel, policies)
     if units:
         mark = take_mark(replace(event, channel=channel), state, expires_at, units)
         ledger.replace(key, None, _take(event, channel, mark), None, "", remembered=False)
