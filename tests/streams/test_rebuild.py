@@ -164,27 +164,39 @@ def test_a_request_keeps_its_logged_decision(broker_settings: Settings) -> None:
         source="web", document=Document("request", "Q", 1), event_time=START, sku="SKU-1", request_id="Q", quantity=8,
         channel="web",
     )  # fmt: skip
+    other = replace(asked, sku="SKU-2")  # Under the same id: each SKU has an answer of its own.
     with pipeline(broker_settings.model_copy(update={"partitions": 1})) as rig:
-        stock = GoodsReceived(
-            source="wms", document=Document("grn", "G", 1), event_time=START, sku="SKU-1", location="S1", quantity=9
-        )
-        rig.publish([stock, asked])
+        stock = [
+            GoodsReceived(
+                source="wms", document=Document("grn", "G", 1), event_time=START, sku=sku, location="S1", quantity=9
+            )
+            for sku in ("SKU-1", "SKU-2")
+        ]
+        rig.publish([*stock, asked, other])
         rig.drain()
-        (given,) = [codec.decode(record.value() or b"") for record in _logs(rig)["reservation-decisions"]]
-        assert isinstance(given, RequestDecided)
-        assert given.quantity == 8
+        given = [codec.decode(value) for value in _decisions(rig)]
+        assert [(one.sku, one.quantity) for one in given if isinstance(one, RequestDecided)] == [
+            ("SKU-1", 8),
+            ("SKU-2", 8),
+        ]
         _delete(rig, "inventory-changelog", "inventory-evidence", "reservation-decisions")
-        logged = replace(given, quantity=4, decision="partly", atp=4)
+        logged = [
+            codec.encode(replace(one, quantity=4, decision="partly", atp=4))
+            for one in given
+            if isinstance(one, RequestDecided)
+        ]
         producer = Producer({"bootstrap.servers": rig.brokers})
-        producer.produce(rig.settings.topic_prefix + "reservation-decisions", codec.encode(logged), "Q", 0)
+        for value in logged:
+            producer.produce(rig.settings.topic_prefix + "reservation-decisions", value, "Q", 0)
         producer.flush()
         _rebuild(rig)
-        assert [record.value() for record in _logs(rig)["reservation-decisions"]] == [codec.encode(logged)]
-        assert {answer.key: answer.atp for answer in _view(rig)}["web|SKU-1"] == 5
+        assert _decisions(rig) == logged
+        answers = {answer.key: answer.atp for answer in _view(rig)}
+        assert (answers["web|SKU-1"], answers["web|SKU-2"]) == (5, 5)
         # And the channel that asks again, of a worker now, hears the same.
-        rig.publish([asked])
+        rig.publish([other])
         rig.drain()
-        assert [record.value() for record in _logs(rig)["reservation-decisions"]] == [codec.encode(logged)] * 2
+        assert _decisions(rig) == [*logged, logged[1]]
 
 
 def test_a_torn_partition_is_mended_alone(rig: Rig) -> None:
@@ -263,6 +275,10 @@ def _view(rig: Rig) -> AvailabilityView:
         assert isinstance(answer, AvailabilityChanged)
         view.apply(answer)
     return view
+
+
+def _decisions(rig: Rig) -> list[bytes]:
+    return [record.value() or b"" for record in _logs(rig)["reservation-decisions"]]
 
 
 def _lengths(rig: Rig) -> dict[str, int]:
