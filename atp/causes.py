@@ -46,29 +46,41 @@ NO_DAY_NAMED = 6 * DAY
 """How long a transfer without an eta may be on its way, before its grace begins."""
 LINES_TOLD = 10
 """Order lines that are named as at risk, at most."""
-WATCHED = ("p|", "t|", "c|", "b|", "r|")
-"""How the keys of rows begin that may be the cause of a case."""
-BESIDE = ("r|", "g|feed|")
+WATCHED = "tcbr"
+"""First letters of the keys of rows that may be the cause of a case, positions apart."""
+BESIDE = "rg"
 """The same, of rows that `heard` looks at: risks of channels' copies, and sources as a whole."""
+FEEDS = feed_key("")
 
 Condition = tuple[str, str, str, int, dict[str, str]]
 """Kind, scope, location, since when, and evidence of what stands."""
 
 
-def attend(draft: Draft, now: int, watched: tuple[str, ...] = WATCHED) -> None:
+def attend(draft: Draft, now: int, watched: str = WATCHED) -> None:
     """Open the cases whose causes stand in the rows that changed, and close those whose causes are gone.
 
     `now` is the SKU's clock or the last tick, whichever is later. To be asked before old rows are forgotten.
     """
-    changed = [key for key in draft.changes if key.startswith(watched)]
+    changed = []
+    for key, after in draft.changes.items():
+        letter = key[0]
+        if letter == "p":
+            if not _owes(after) and not _owes(draft.rows.get(key)):
+                continue
+        elif letter not in watched:
+            continue
+        changed.append(key)
     for key in changed:
         before, after = draft.rows.get(key), draft.changes[key]
-        if key[0] == "p" and not _owes(before) and not _owes(after):
-            continue
-        sku, rest = key.split("|", 2)[1:] if key[0] != "g" else ("", key[len(feed_key("")) :])
+        if key[0] == "g":
+            if not key.startswith(FEEDS):
+                continue
+            sku, rest = "", key[len(FEEDS) :]
+        else:
+            sku, rest = key.split("|", 2)[1:]
         stood = _conditions(rest, before, draft.tick)
         stands = _conditions(rest, after, draft.tick)
-        for kind, scope in stood.keys() - stands.keys():
+        for kind, scope in sorted(stood.keys() - stands.keys()):
             close_exception(draft, sku, kind, scope, now)
         for (kind, scope), (location, since, evidence) in stands.items():
             if stood.get((kind, scope)) == (location, since, evidence):
@@ -87,7 +99,10 @@ def attend(draft: Draft, now: int, watched: tuple[str, ...] = WATCHED) -> None:
 
 def heard(rows: Rows, event: Event, frame: Frame, outcome: Outcome) -> Outcome:
     """Go on with an outcome: what it says of sources as a whole, and of what channels show."""
-    if not any(key.startswith(BESIDE) for key in outcome.changes):
+    for changed in outcome.changes:
+        if changed[0] in BESIDE:
+            break
+    else:
         return outcome
     key = business_key(event.source, event.document, type(event).__name__, event.sku)
     if isinstance(event, e.TimeTicked):
@@ -183,7 +198,7 @@ def _did_what_was_advised(draft: Draft, sku: str, before: Row | None, after: Row
 
 
 def _owes(row: Row | None) -> bool:
-    return isinstance(row, Position) and (row.returned < 0 or row.quarantine < 0 or row.damaged < 0)
+    return type(row) is Position and (row.returned < 0 or row.quarantine < 0 or row.damaged < 0)
 
 
 def _conditions(rest: str, row: Row | None, tick: int | None) -> dict[tuple[str, str], tuple[str, int, dict[str, str]]]:
