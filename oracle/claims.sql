@@ -3,10 +3,11 @@
 
 CREATE OR REPLACE TABLE said_of_lines AS
 WITH decided AS (
-    SELECT DISTINCT ON (sku, request_id) sku, request_id, decision, quantity, state, expires_at FROM answers
+    SELECT DISTINCT ON (sku, request_id) sku, request_id, decision, quantity, channel, state, expires_at FROM answers
 )
 SELECT f.sku, f.type, f.location, f.event_time,
-    if(f.type = 'ReservationRequested', coalesce(nullif(f.channel, ''), 'all'), f.channel) AS channel, f.quantity, p.from_location, p.need_day,
+    if(f.type = 'ReservationRequested', coalesce(d.channel, f.channel), f.channel) AS channel,
+    f.quantity, p.from_location, p.need_day,
     CASE
         WHEN starts_with(f.type, 'Transfer') THEN 'transfer:' || coalesce(f.transfer_id, f.doc_id)
         WHEN f.order_id IS NOT NULL THEN f.order_id

@@ -2,7 +2,7 @@
 -- In: facts, ledger, particulars, answers.  Out: requests, more rows of differences.
 
 CREATE OR REPLACE TABLE requests AS
-SELECT l.sku, p.request_id, coalesce(nullif(l.channel, ''), 'all') AS channel, l.location, l.quantity, coalesce(l.order_id, 'request:' || p.request_id) AS order_id,
+SELECT l.sku, p.request_id, l.channel, l.location, l.quantity, coalesce(l.order_id, 'request:' || p.request_id) AS order_id,
     coalesce(l.order_line, 1) AS order_line, p.state, p.expires_at, coalesce(p.partial, false) AS partial, f.key
 FROM ledger l JOIN facts f USING (part, off) JOIN particulars p USING (part, off)
 WHERE l.type = 'ReservationRequested' AND f.verdict = 'counts';
@@ -28,13 +28,14 @@ FROM answers GROUP BY sku, request_id HAVING count(DISTINCT (decision, quantity,
 
 INSERT INTO differences
 SELECT DISTINCT 'answer that does not fit', r.sku || ' ' || r.request_id,
-    concat_ws(', ', r.quantity || ' for ' || r.channel, nullif(r.location, ''), r.order_id || '|' || r.order_line,
+    concat_ws(', ', r.quantity || ' for ' || coalesce(nullif(r.channel, ''), 'any'), nullif(r.location, ''), r.order_id || '|' || r.order_line,
         r.state, if(r.partial, 'or a part of it', NULL), 'expires ' || make_timestamp(r.expires_at)),
     concat_ws(', ', a.decision, a.quantity || ' of ' || a.requested || ' for ' || a.channel, nullif(a.location, ''),
         a.order_id || '|' || a.order_line, a.state, 'of ' || a.atp, 'expires ' || make_timestamp(a.expires_at))
 FROM requests r JOIN answers a USING (sku, request_id)
-WHERE (a.requested, a.channel, a.location, a.order_id, a.order_line)
-        <> (r.quantity, r.channel, r.location, r.order_id, r.order_line)
+WHERE (a.requested, a.location, a.order_id, a.order_line) <> (r.quantity, r.location, r.order_id, r.order_line)
+    -- One that names no channel is of its line's.
+    OR (r.channel <> '' AND a.channel <> r.channel)
     OR coalesce(a.state <> r.state, false) OR coalesce(a.expires_at <> r.expires_at, false)
     -- Nobody takes more than was there, or than was asked for; whole, or in part where that was asked for.
     OR a.quantity > greatest(0, a.atp)

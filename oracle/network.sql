@@ -1,4 +1,4 @@
--- Nodes, and what is promised without one. In: stock, claims, places, pending, dated, to_come, rings' papers in
+-- Nodes, and what is promised without one. In: stock, claims, held, places, pending, dated, to_come, rings' papers in
 -- in_force and particulars, lines.  Out: nodes, rings, promised, sells_at, served, meets, sums.
 --
 -- Most SKUs have promised nothing that no node holds: what their channels may promise is a sum over nodes. The
@@ -14,9 +14,11 @@ SELECT p.sku, p.location, coalesce(s.sellable, 0) AS sellable, coalesce(s.return
     coalesce(s.sellable + debts, 0) AS available,
     coalesce(c.reserved_soft + c.reserved_firm + c.allocated, 0) AS claims,
     available - claims - p.safety_stock AS atp_raw,
-    if(p.eligible, greatest(0, atp_raw), 0) AS atp,
+    if(p.eligible, greatest(0, atp_raw - coalesce(h.haircut, 0)), 0) AS atp,
     greatest(0, claims - greatest(0, available)) AS uncovered
-FROM places p LEFT JOIN stock s USING (sku, location) LEFT JOIN claims c USING (sku, location);
+FROM places p LEFT JOIN stock s USING (sku, location) LEFT JOIN claims c USING (sku, location)
+-- How far a position is to be trusted is the pipeline's own judgement: what that takes off is taken from it.
+LEFT JOIN held h USING (sku, location);
 
 -- Ring-fences: what was granted less what was given back, and what the channel took since its first grant. A
 -- grant waits for its date.

@@ -31,7 +31,7 @@ POLICIES = {
     "part": "INTEGER", "off": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "buffer": "BIGINT",
     "share_percent": "BIGINT", "cap": "BIGINT", "dock_days": "BIGINT", "max_slip_days": "BIGINT",
     "supplier_late_p90_days": "BIGINT", "count_ordered": "BOOLEAN", "till_is_handover": "BOOLEAN",
-    "reserves_at": "VARCHAR", "hold_s": "BIGINT", "locations": "VARCHAR[]",
+    "locations": "VARCHAR[]",
 }  # fmt: skip
 """Of `policies`: the parameters that a policy sets."""
 

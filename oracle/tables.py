@@ -23,6 +23,7 @@ HELD = {
     "sku": "VARCHAR", "location": "VARCHAR", "sellable": "BIGINT", "returned": "BIGINT", "quarantine": "BIGINT",
     "damaged": "BIGINT", "in_transit_in": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "atp": "BIGINT",
     "reserved_soft": "BIGINT", "reserved_firm": "BIGINT", "allocated": "BIGINT",
+    "haircut": "BIGINT",
 }  # fmt: skip
 HELD_CHANNELS = {
     "sku": "VARCHAR", "channel": "VARCHAR", "atp": "BIGINT", "ring": "BIGINT", "pool": "BIGINT", "horizon": "VARCHAR",
