@@ -6,6 +6,11 @@ Source: docs/domain.md section 6.
 from atp.book import ChannelState, ChannelTerms, Position
 from atp.policy import DEFAULT_TERMS
 
+TIERS = ((95, 0), (80, 5), (60, 15), (0, 100))
+"""From which confidence on which percent is held back; below the last but one all of it is."""
+LEAST_WITHHELD = {5: 1, 15: 2}
+"""Units held back at least, by percent."""
+
 
 def available(position: Position) -> int:
     """Sellable units less what other buckets owe, in base units; may be negative."""
@@ -26,7 +31,13 @@ def atp_raw(position: Position) -> int:
 
 def exposed(position: Position) -> int:
     """Units that channels may promise from the position: never below 0, none where it is not eligible."""
-    return max(0, atp_raw(position)) if position.eligible else 0
+    units = max(0, atp_raw(position)) if position.eligible else 0
+    return units - withheld(units, position.haircut) if position.haircut else units
+
+
+def withheld(units: int, percent: int) -> int:
+    """Units that are held back at a haircut of so many percent: rounded up, and a few at least."""
+    return min(units, max(LEAST_WITHHELD.get(percent, 0), -(-units * percent // 100)))
 
 
 def free(position: Position) -> int:

@@ -6,8 +6,18 @@ compared with.
 
 from dataclasses import replace
 
-from atp.book import CLOCK_KEY, Clock, Row, Rows, Summary, Supply, Transfer, business_key
+from atp.book import (
+    CLOCK_KEY,
+    Clock,
+    Row,
+    Rows,
+    Summary,
+    Supply,
+    Transfer,
+    business_key,
+)
 from atp.closings import Fold, close, listed_after_all
+from atp.confidence import is_asked, review_later
 from atp.copies import acknowledge, follow, report
 from atp.differences import forget
 from atp.draft import Draft
@@ -19,6 +29,7 @@ from atp.events import (
     CountRecorded,
     Event,
     MasterChanged,
+    PolicyChanged,
     SequenceGapClosed,
     SequenceGapOpened,
     SnapshotReceived,
@@ -71,8 +82,8 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
     """Look at what the event changed that others were compared with, or show; `fold` as before."""
     if outcome.verdict != "folded":
         return outcome
-    looks = isinstance(event, CountRecorded | TimeTicked)
-    if not looks and not any(key[0] in "bt" or _is_compared(row) for key, row in outcome.changes.items()):
+    looks = isinstance(event, CountRecorded | TimeTicked | PolicyChanged)
+    if not looks and not any(_concerns(rows, key, row) for key, row in outcome.changes.items()):
         return outcome
     draft = _resumed(rows, event, frame, outcome)
     if isinstance(event, CountRecorded) and (withdrawal := listed_after_all(draft, event)) is not None:
@@ -82,7 +93,11 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
     for key, summary in list(draft.changes.items()):
         if isinstance(summary, Supply | Transfer):
             watch(draft, key)
-        if not isinstance(summary, Summary) or not _is_compared(summary):
+        if not isinstance(summary, Summary):
+            continue
+        if (isinstance(event, PolicyChanged) or rows.get(key) is None) and is_asked(draft, key[2:]):
+            review_later(draft, key[2:], max(draft.tick or 0, event.event_time))
+        if not _is_compared(summary):
             continue
         sku, before = key[2:], rows.get(key)
         oldest = oldest_of(summary.clock, draft.tick, frame)
@@ -93,6 +108,11 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
     if isinstance(event, TimeTicked):
         review(draft, event.event_time)
     return replace(outcome, changes=draft.changes, effects=tuple(draft.effects))
+
+
+def _concerns(rows: Rows, key: str, row: Row | None) -> bool:
+    """Say whether a changed row is of supply or transfers, of a SKU that is compared, or of one that is new."""
+    return key[0] in "bt" or (key[0] == "s" and (_is_compared(row) or rows.get(key) is None))
 
 
 def _is_compared(row: Row | None) -> bool:

@@ -230,7 +230,7 @@ class Position:
     reasons: tuple[str, ...] = ()
     """Why not wholly."""
     haircut: int = 0
-    """Units that its confidence takes off what it exposes."""
+    """Percent of what it exposes that is held back, because it is not trusted; 100 hides it."""
 
     @property
     def claims(self) -> int:

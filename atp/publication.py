@@ -6,7 +6,7 @@ so it does not depend on where batches were cut. Source: docs/domain.md section 
 
 from collections.abc import Sequence
 
-from atp.availability import atp_raw, capped, channel_raw, status, terms_of
+from atp.availability import atp_raw, capped, channel_raw, status, terms_of, withheld
 from atp.book import ChannelState, ChannelTerms, Count, Position, Touch, position_key
 from atp.claims import day_text
 from atp.draft import Draft
@@ -29,6 +29,24 @@ class Held:
     """Units of claims that are due: reserved_soft, reserved_firm, allocated."""
 
 
+@immutable
+class Trust:
+    """How far a position is trusted."""
+
+    confidence: int = 100
+    reasons: tuple[str, ...] = ()
+    haircut: int = 0
+    """Percent that is held back."""
+
+
+VERIFYING = frozenset(("CountRecorded", "GoodsReceived"))
+"""Events at which somebody saw what is there."""
+
+
+UNDOUBTED = Trust()
+WHOLLY = UNDOUBTED.confidence
+
+
 def held(position: Position) -> Held:
     """What a position holds now."""
     return Held(
@@ -42,20 +60,41 @@ def held(position: Position) -> Held:
 
 
 def settle_position(
-    draft: Draft, sku: str, location: str, before: Position | None, has: Held, terms: NodeTerms, clock: int
+    draft: Draft,
+    sku: str,
+    location: str,
+    before: Position | None,
+    has: Held,
+    terms: NodeTerms,
+    clock: int,
+    trust: Trust | None = None,
 ) -> Position:
-    """Write a position and its node's answer; return it."""
+    """Write a position and its node's answer; return it. It is trusted as before where `trust` is not named."""
     sellable, returned, quarantine, damaged = has.buckets
     soft, firm, allocated = has.claims
     owed = min(0, returned) + min(0, quarantine) + min(0, damaged)
     raw = sellable + owed - soft - firm - allocated - terms.safety_stock
     atp = max(0, raw) if terms.eligible else 0
+    verified_at = _verified(before, has)
+    if trust is None:
+        # Who has just counted or received knows what is there, whatever was doubted before.
+        if before is None or before.confidence == WHOLLY or verified_at > before.verified_at:
+            trust = UNDOUBTED
+        else:
+            trust = Trust(confidence=before.confidence, reasons=before.reasons, haircut=before.haircut)
+    cut = withheld(atp, trust.haircut) if trust.haircut else 0
+    atp -= cut
     state = status(atp, terms.low_at)
     if before is None:
         version, previous, changed = 1, None, True
     else:
         previous = before.atp
-        changed = atp != previous or raw != atp_raw(before) or state != status(previous, before.low_at)
+        changed = (
+            atp != previous
+            or raw != atp_raw(before)
+            or state != status(previous, before.low_at)
+            or (trust.confidence, trust.reasons) != (before.confidence, before.reasons)
+        )
         version = before.version + changed
     after = Position(
         sellable=sellable,
@@ -74,6 +113,10 @@ def settle_position(
         reserved_soft=soft,
         reserved_firm=firm,
         allocated=allocated,
+        verified_at=verified_at,
+        confidence=trust.confidence,
+        reasons=trust.reasons,
+        haircut=trust.haircut,
     )
     draft.put(position_key(sku, location), after)
     if changed:
@@ -98,10 +141,20 @@ def settle_position(
                     claims=soft + firm + allocated,
                     safety_stock=terms.safety_stock,
                     eligible=terms.eligible,
+                    haircut=cut,
                 ),
+                confidence=trust.confidence,
+                reasons=trust.reasons,
             )
         )
     return after
+
+
+def _verified(before: Position | None, has: Held) -> int:
+    """When stock was last seen, the event just folded included: its touch is the first."""
+    known = before.verified_at if before is not None else 0
+    last = has.touches[0] if has.touches else None
+    return max(known, last.event_time) if last is not None and last.type in VERIFYING else known
 
 
 @immutable

@@ -6,9 +6,11 @@ A timer that has lost its reason finds nothing to do: nobody takes it back. `wha
     copy|channel         a channel's copy, whose lag has passed
     asn|line             a line of supply, whose shipments should have come
     transfer|line        a transfer that should have come
+    trust|               a SKU whose positions' confidence is to be worked out
     told|channel         a channel's answer that grows old
 """
 
+from atp.confidence import review_trust
 from atp.copies import judge_later
 from atp.differences import age
 from atp.draft import Draft
@@ -36,5 +38,7 @@ def review(draft: Draft, tick: int) -> None:
             judge_asn(draft, sku, rest)
         elif why == "transfer":
             judge_transfer(draft, sku, rest)
+        elif why == "trust":
+            review_trust(draft, sku)
         elif why == "told":
             tell_again(draft, sku, rest)

@@ -4,7 +4,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from atp.availability import exposed
-from atp.book import BUCKETS, ChannelState, Evidence, Leg, Position, Risk, Row, Summary, Transfer
+from atp.book import (
+    BUCKETS,
+    CLOCK_KEY,
+    ChannelState,
+    Claim,
+    Clock,
+    Evidence,
+    Leg,
+    Network,
+    Position,
+    Risk,
+    Row,
+    Summary,
+    Transfer,
+)
+from atp.claims import standing
 from atp.effects import AvailabilityChanged, Effect, ErpLine, RequestDecided, RiskChanged, VarianceChanged
 from atp.events import DAY, Event
 from atp.fold import Frame, Outcome, fold
@@ -165,6 +180,38 @@ class Folded:
         for (sku, id_, line), t in transfers.items():
             account = f"transit|{id_.replace('%', '%25').replace('|', '%7C')}|{line}"
             assert self.told[sku, account] == t.open, (account, t)  # I4
+        for sku, summary in self.summaries().items():
+            self.check_claims(sku, summary, {place: p for (of, place), p in positions.items() if of == sku})
+
+    def check_claims(self, sku: str, summary: Summary, positions: dict[str, Position]) -> None:
+        """I3: every figure of claims is a sum over lines."""
+        clock = self.rows.get(CLOCK_KEY)
+        due, pending, dated = Counter[tuple[str, str]](), Counter[str](), Counter[tuple[int, str, str]]()
+        for key, row in self.rows_of(f"c|{sku}|"):
+            one = standing(row if isinstance(row, Claim) else None, clock.tick if isinstance(clock, Clock) else None)
+            assert one.open == sum(p.units for p in one.placed) + one.pending, (key, one)
+            assert min(one.open, one.pending, *(p.units for p in one.placed)) >= 0, (key, one)
+            for p in one.placed:
+                if one.due:
+                    due[p.location, p.how] += p.units
+                else:
+                    dated[one.need or 0, one.channel, p.location] += p.units
+            if one.due:
+                pending[one.channel] += one.pending
+            else:
+                dated[one.need or 0, one.channel, ""] += one.pending
+        for location, p in positions.items():
+            lines = tuple(due.pop((location, how), 0) for how in ("reserved_soft", "reserved_firm", "allocated"))
+            assert (p.reserved_soft, p.reserved_firm, p.allocated) == lines, (location, p, lines)
+        assert not +due, due
+        network = self.rows.get(f"n|{sku}")
+        uncovered = sum(max(0, s.claims - max(0, s.available)) for s in map(shown, positions.values()))
+        if isinstance(network, Network):
+            assert +pending == Counter(network.pending), (network, pending)
+            assert +dated == Counter({(d.day, d.channel, d.location): d.units for d in network.dated}), (network, dated)
+            assert uncovered == network.uncovered, (network, uncovered)
+        else:
+            assert not +pending and not +dated and not uncovered and not summary.promised, (pending, dated, uncovered)
 
 
 def shown(p: Position) -> PositionAnswer:

@@ -1,12 +1,18 @@
 """The book beside others: snapshots, copies of channels, closed counts, master data, missing messages."""
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from atp.book import Copy, Feed, copy_key
+from atp.availability import withheld
+from atp.book import Advice, Copy, Feed, copy_key
+from atp.confidence import confidence, haircut
 from atp.effects import ErpLine, RiskChanged, VarianceChanged
 from atp.events import (
     DAY,
@@ -21,6 +27,7 @@ from atp.events import (
     GoodsReceived,
     MasterChanged,
     PickConfirmed,
+    PickFailed,
     PolicyChanged,
     PolicyFields,
     Ref,
@@ -471,3 +478,91 @@ def test_a_transfer_past_its_grace_is_a_variance_until_it_comes() -> None:
     assert standing(folded) == {"TRANSFER": (5, 3)}
     folded.send(replace(got, document=Document("doc", "rest", 1), quantity=2))
     assert standing(folded) == {}
+
+
+# Confidence -----------------------------------------------------------------------------------------------
+
+
+def hourly(folded: Folded, first: int, hours: int) -> None:
+    for hour in range(first, first + hours):
+        folded.send(tick(hour * HOUR))
+
+
+def trust(folded: Folded) -> tuple[int, int, int]:
+    """Confidence and ATP of the node, and of the network."""
+    node = folded.answers["node|A|S1"]
+    return node.confidence, node.atp, folded.answers["all|A"].atp
+
+
+def test_without_a_policy_every_position_is_trusted() -> None:
+    folded = Folded([tick(0), received(0, 100), sold(HOUR, 101), snapshot(HOUR, 7)])
+    hourly(folded, 2, 30)
+    assert trust(folded) == (100, 0, 0)
+    assert not any(key.startswith("i|") and "trust" in key for key, _ in folded.rows.scan("i|"))
+
+
+def test_trust_fades_until_somebody_looks() -> None:
+    folded = Folded([policy(verify_days=10), tick(0), received(0, 100)])
+    hourly(folded, 1, 49)
+    assert trust(folded) == (82, 100, 100)
+    assert folded.answers["node|A|S1"].reasons == ("not verified for 2 days (82 %)",)
+    folded.send(make(CountRecorded, 50 * HOUR, quantity=99, source="store"))
+    assert trust(folded) == (100, 99, 99)
+
+
+def test_what_is_not_trusted_is_held_back_by_tiers_and_counted() -> None:
+    folded = Folded([policy(verify_days=10, haircuts=True), tick(0), received(0, 100, channel="web")])
+    seen = {}
+    for day in range(1, 7):
+        hourly(folded, 24 * day, 3)
+        level, atp, network = trust(folded)
+        assert atp == network
+        seen[day] = (level, atp)
+    assert seen == {1: (90, 95), 2: (81, 95), 3: (73, 85), 4: (66, 85), 5: (60, 85), 6: (54, 0)}
+    advice = folded.rows.get("w|A|count|S1")
+    assert isinstance(advice, Advice)
+    assert advice.status == "proposed"
+    folded.send(make(CountRecorded, 147 * HOUR, quantity=100, source="store"))
+    assert trust(folded) == (100, 100, 100)
+
+
+def test_every_doubt_has_its_factor() -> None:
+    events = [policy(verify_days=3650), tick(0), received(0, 5), sold(0, 1), snapshot(1, 9)]
+    folded = Folded(events)
+    hourly(folded, 1, 2)
+    assert folded.answers["node|A|S1"].reasons == ("a difference of kind ERP stands (70 %)",)
+    folded.send(gap(SequenceGapOpened, 2 * HOUR, 5, 9))
+    folded.send(sold(2 * HOUR, 7))
+    hourly(folded, 3, 2)
+    assert folded.answers["node|A|S1"].confidence == 28  # 70 % of 80 % of 50 %
+    assert len(folded.answers["node|A|S1"].reasons) == 3
+
+
+def test_a_source_that_is_silent_for_longer_than_it_is_wont_to_is_doubted() -> None:
+    marks = [make(SourceMark, hour * HOUR, sku="", location="", source="pos:1") for hour in (0, 1)]
+    folded = Folded([policy(verify_days=3650), tick(0), received(0, 5), sold(0, 1), *marks])
+    hourly(folded, 1, 2)
+    assert folded.answers["node|A|S1"].confidence == 100
+    hourly(folded, 3, 3)
+    assert folded.answers["node|A|S1"].reasons == ("pos:1 has been silent for longer than it is wont to (50 %)",)
+
+
+def test_picks_that_fail_are_doubts() -> None:
+    failed = make(PickFailed, 0, quantity=5, order=Ref("O-1", 1))
+    folded = Folded([policy(verify_days=3650), tick(0), received(0, 50), picked(0, 5), failed])
+    hourly(folded, 1, 2)
+    assert folded.answers["node|A|S1"].reasons == ("5 units not found by picks (83 %)",)
+
+
+@given(st.lists(st.integers(0, 100), max_size=6))
+def test_confidence_is_a_product_rounded_once(factors: list[int]) -> None:
+    level, reasons = confidence([(factor, "why") for factor in factors])
+    exact = 100 * math.prod((Fraction(factor, 100) for factor in factors), start=Fraction(1))
+    assert abs(level - exact) <= Fraction(1, 2)
+    assert len(reasons) == len(factors)
+
+
+def test_a_haircut_takes_a_few_units_at_least_and_never_more_than_there_are() -> None:
+    assert [withheld(units, 5) for units in (0, 1, 10, 21, 100)] == [0, 1, 1, 2, 5]
+    assert [withheld(units, 15) for units in (0, 1, 10, 21, 100)] == [0, 1, 2, 4, 15]
+    assert [haircut(level) for level in (100, 95, 94, 80, 79, 60, 59, 0)] == [0, 0, 5, 5, 15, 15, 100, 100]
