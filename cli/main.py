@@ -26,6 +26,7 @@ COMMANDS = {
     "publish": "cli.publish:publish",
     "import": "cli.import_:import_app",
     "show": "cli.show:show",
+    "explain": "cli.explain:explain",
     "what-if": "cli.what_if:what_if",
     "availability": "cli.availability:availability",
     "reserve": "cli.reserve:reserve",
