@@ -13,6 +13,7 @@ from cli.demo.customers import orders, promotion, shops
 from cli.demo.goods import openings, policies, recall, receipts, transfers
 from cli.demo.mail import close, resend, spoil, ticks
 from cli.demo.plan import Plan
+from cli.demo.promises import promises
 from cli.demo.retailer import COUNTED
 from cli.demo.slips import slips
 from cli.demo.telling import END, OPENING, Message, Telling
@@ -41,7 +42,7 @@ def tell_day(events: int, seed: int) -> Told:
     policies(day)
     openings(day)
     # What is told first happens first in its minute: a count sees what was there before that minute.
-    for tell in (counts, recall, receipts, transfers, promotion, slips, orders, shops):
+    for tell in (counts, recall, receipts, transfers, promotion, slips, orders, promises, shops):
         tell(day)
     for minute in range(OPENING, END):
         for step in day.waiting.pop(minute, ()):

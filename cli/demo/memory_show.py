@@ -17,6 +17,7 @@ from oracle.recompute import Ledger, connect, recompute
 from oracle.tables import (
     MARKER,
     add_ledger_record,
+    fill_answers,
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
@@ -116,13 +117,14 @@ class MemoryShow:
         rows = [
             (0, key.encode(), codec.encode_row(row))
             for key, row in self._driver.snapshot().items()
-            if key.startswith(("p|", "s|"))
+            if key[0] in "psnkcbt"
         ]
         fill_rows(db, [*rows, (0, MARKER, b'{"position": 0}')], reader)
         for topic, fill in (
             (topics.AVAILABILITY, fill_availability),
             (topics.ERP_LINES, fill_erp_lines),
             (topics.VARIANCES, fill_variances),
+            (topics.DECISIONS, fill_answers),
             (topics.DEAD_LETTERS, fill_dead_letters),
         ):
             fill(db, ((one.key, one.value) for one in self._driver.outputs[topic.name]), reader)

@@ -12,7 +12,9 @@ from streams.settings import Settings
 from streams.topics_admin import topic_name
 from topologies import topics
 
-WATCHED = (topics.AVAILABILITY, topics.RISKS, topics.VARIANCES, topics.DEAD_LETTERS, topics.ERP_LINES)
+WATCHED = (
+    topics.AVAILABILITY, topics.DECISIONS, topics.RISKS, topics.VARIANCES, topics.DEAD_LETTERS, topics.ERP_LINES,
+)  # fmt: skip
 TAKE = 2_000
 
 

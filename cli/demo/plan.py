@@ -45,6 +45,16 @@ class Plan:
     """(sku, location) that sell what is not there, until a receipt comes."""
     erp: Counter[str] = field(default_factory=Counter)
     """Units on hand by ERP document type, signed."""
+    requests: int = 0
+    """Reservation requests."""
+    granted: dict[str, int] = field(default_factory=dict)
+    """By SKU of the races: units that are granted in all, whoever comes first."""
+    fenced: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(sku, channel) -> units that its ring-fence holds for it."""
+    expected: dict[str, str] = field(default_factory=dict)
+    """By SKU whose supply is late: the day for which it can be promised."""
+    kits: dict[str, int] = field(default_factory=dict)
+    """By kit: how many can be put together."""
     skus: int = 0
     positions: int = 0
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from atp.effects import AvailabilityChanged, DeadLetter, Effect, ErpLine, RiskChanged, VarianceChanged
+from atp.effects import AvailabilityChanged, DeadLetter, Effect, ErpLine, RequestDecided, RiskChanged, VarianceChanged
 from sinks.channel import AvailabilityView
 
 AGES_S = 5.0
@@ -51,6 +51,12 @@ class Scene:
     high_news: deque[RiskChanged] = field(default_factory=lambda: deque(maxlen=RECENT))
     """HIGH risks as they open and close, for whoever takes them off."""
     variances: dict[str, VarianceChanged] = field(default_factory=dict)
+    answered: dict[str, RequestDecided] = field(default_factory=dict)
+    """Answers to requests, by request id."""
+    contradicted: set[str] = field(default_factory=set)
+    """Requests that got two answers that differ."""
+    expected: set[tuple[str, str]] = field(default_factory=set)
+    """(sku, day) for which something could be promised while nothing was there."""
     dead: Counter[str] = field(default_factory=Counter)
     erp: Counter[str] = field(default_factory=Counter)
     """Units by document type."""
@@ -73,6 +79,9 @@ class Scene:
         match effect:
             case AvailabilityChanged():
                 self._answer(effect, partition)
+            case RequestDecided():
+                if self.answered.setdefault(effect.request_id, effect) != effect:
+                    self.contradicted.add(effect.request_id)
             case RiskChanged():
                 self._risk(effect)
             case VarianceChanged():
@@ -108,6 +117,8 @@ class Scene:
         now = time.monotonic()
         self.answers += 1
         self.last_answer[partition] = now
+        if answer.next_available is not None:
+            self.expected.add((answer.sku, answer.next_available.date))
         if answer.channel:
             self.view.apply(answer)
             self.channels.add(answer.channel)

@@ -90,6 +90,8 @@ def lines(told: Told, seen: Seen) -> list[Line]:
         ),
         _risks(plan, scene),
         _variances(plan, scene),
+        _requests(plan, scene),
+        *_outlook(told, seen),
         *_ages(seen),
         _erp(plan, seen.batches),
         _verdict(seen.verdict),
@@ -120,6 +122,38 @@ def _variances(plan: Plan, scene: Scene) -> Line:
         ok and explained >= plan.restated,
         tuple(f"{one.diff:+4d} {one.sku} at {one.location}, {one.kind.lower()}: {one.cause_hint}" for one in standing),
     )
+
+
+def _requests(plan: Plan, scene: Scene) -> Line:
+    granted = Counter[str]()
+    by_channel = Counter[tuple[str, str]]()
+    for answer in scene.answered.values():
+        granted[answer.sku] += answer.quantity
+        by_channel[answer.sku, answer.channel] += answer.quantity
+    fenced = all(by_channel[key] == units for key, units in plan.fenced.items())
+    return Line(
+        "requests",
+        f"{len(scene.answered):,} of {plan.requests:,} answered, {len(scene.contradicted)} of them in two ways; "
+        f"{granted.total()} units granted of the {sum(plan.granted.values())} that there were",
+        granted == Counter(plan.granted) and len(scene.answered) == plan.requests and not scene.contradicted and fenced,
+        tuple(f"{channel} got all {units} of its ring-fence of {sku}" for (sku, channel), units in plan.fenced.items()),
+    )
+
+
+def _outlook(told: Told, seen: Seen) -> list[Line]:
+    plan, scene = told.plan, seen.scene
+    dated = all((sku, day) in scene.expected for sku, day in plan.expected.items())
+    found = [
+        Line(
+            "late supply",
+            ", ".join(f"{sku} was promised for {day}" for sku, day in plan.expected.items()),
+            dated,
+        )
+    ]
+    if seen.killed is not None:  # The in-memory host folds the ledger alone, no kits.
+        kits = {answer.sku: answer.atp for answer in scene.view if answer.sku in plan.kits and answer.channel == "all"}
+        found.append(Line("kits", ", ".join(f"{n} x {sku}" for sku, n in kits.items()) or "none", kits == plan.kits))
+    return found
 
 
 def _ages(seen: Seen) -> list[Line]:
@@ -236,6 +270,11 @@ def as_json(told: Told, seen: Seen, found: list[Line]) -> dict[str, Any]:
             for one in scene.variances.values()
             if one.diff
         ],
+        "requests": {
+            "asked": plan.requests,
+            "answered": len(scene.answered),
+            "granted": sum(answer.quantity for answer in scene.answered.values()),
+        },
         "erp": {
             "batches": seen.batches.number,
             "lines": seen.batches.lines,
