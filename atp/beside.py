@@ -23,6 +23,7 @@ from atp.differences import forget
 from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import (
+    Beside,
     ChannelAck,
     ChannelReported,
     CountClosed,
@@ -42,17 +43,6 @@ from atp.outcome import Frame, Outcome, oldest_of, text_of
 from atp.overdue import watch
 from atp.reviews import review
 from atp.snapshots import as_count, receive, restate
-
-Beside = (
-    SnapshotReceived
-    | ChannelAck
-    | ChannelReported
-    | CountClosed
-    | MasterChanged
-    | SourceMark
-    | SequenceGapOpened
-    | SequenceGapClosed
-)
 
 
 def tell_beside(rows: Rows, event: Beside, frame: Frame, tick: int | None, fold: Fold) -> Outcome:

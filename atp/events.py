@@ -578,17 +578,30 @@ Grant = AllocationGranted | AllocationReturned
 Attention = ExceptionAcknowledged | AdviceDecided
 """What people answer to exceptions and advice."""
 
-NotFoldedYet = (
+Beside = (
     CountClosed
     | SnapshotReceived
-    | ReservationExpired
-    | MasterChanged
     | ChannelAck
     | ChannelReported
+    | MasterChanged
     | SourceMark
     | SequenceGapOpened
     | SequenceGapClosed
 )
-"""Validated and kept in the ledger, counted, and without effect until their fold exists."""
+"""What others hold, and what is known of sources and places as a whole."""
 
-Event = Fact | Reversal | ReservationRequested | Supply | Grant | Attention | PolicyChanged | TimeTicked | NotFoldedYet
+NotFoldedYet = ReservationExpired
+"""Validated and kept in the ledger, counted, and without effect until its fold exists."""
+
+Event = (
+    Fact
+    | Reversal
+    | ReservationRequested
+    | Supply
+    | Grant
+    | Beside
+    | Attention
+    | PolicyChanged
+    | TimeTicked
+    | NotFoldedYet
+)

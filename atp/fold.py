@@ -11,7 +11,7 @@ from atp.admission import compare, digest, rank_of, reversal_rank
 from atp.advice import reminded
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
 from atp.attention import answer
-from atp.beside import Beside, compared, tell_beside
+from atp.beside import compared, tell_beside
 from atp.bills import fold_bill, is_of_a_kits_copy, tell_kits
 from atp.book import (
     CLOCK_KEY,
@@ -50,6 +50,7 @@ from atp.events import (
     DAY,
     SECOND,
     Attention,
+    Beside,
     Correction,
     CountRecorded,
     Event,

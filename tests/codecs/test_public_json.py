@@ -2,7 +2,6 @@
 
 import json
 import re
-import typing
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -102,7 +101,7 @@ def test_the_docs_have_an_example_of_every_type() -> None:
 def test_the_docs_say_what_is_folded_later() -> None:
     later = DOCS.read_text().partition("## Events that are kept, and folded later\n")[2].partition("\n## ")[0]
     shown = {json.loads(line)["type"] for line in re.findall(r"^\{.*", later, re.MULTILINE)}
-    assert shown == {kind.__name__ for kind in typing.get_args(events.NotFoldedYet)}
+    assert shown == {events.NotFoldedYet.__name__}
 
 
 def test_the_docs_name_every_field() -> None:
