@@ -200,9 +200,10 @@ class Folded:
                 pending[one.channel] += one.pending
             else:
                 dated[one.need or 0, one.channel, ""] += one.pending
-        for location, p in positions.items():
+        for location, position in positions.items():
             lines = tuple(due.pop((location, how), 0) for how in ("reserved_soft", "reserved_firm", "allocated"))
-            assert (p.reserved_soft, p.reserved_firm, p.allocated) == lines, (location, p, lines)
+            counters = (position.reserved_soft, position.reserved_firm, position.allocated)
+            assert counters == lines, (location, counters, lines)
         assert not +due, due
         network = self.rows.get(f"n|{sku}")
         uncovered = sum(max(0, s.claims - max(0, s.available)) for s in map(shown, positions.values()))
@@ -211,7 +212,8 @@ class Folded:
             assert +dated == Counter({(d.day, d.channel, d.location): d.units for d in network.dated}), (network, dated)
             assert uncovered == network.uncovered, (network, uncovered)
         else:
-            assert not +pending and not +dated and not uncovered and not summary.promised, (pending, dated, uncovered)
+            assert not summary.promised
+            assert (+pending, +dated, uncovered) == ({}, {}, 0)
 
 
 def shown(p: Position) -> PositionAnswer:

@@ -4,7 +4,6 @@ Source: docs/domain.md sections 2, 6 and 14.
 """
 
 from dataclasses import replace
-from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -26,9 +25,11 @@ from atp.events import (
 )
 from tests.core import strategies
 from tests.core.claims_model import LineAnswer, line_of
-from tests.core.model import Answer, answer, limit
+from tests.core.model import Answer, answer, limit, network
 from tests.core.network_model import Promise, flow
-from tests.core.rig import FRAME, Folded, differences
+from tests.core.outlook_model import HORIZON, discrete
+from tests.core.papers import more, request, stocked
+from tests.core.rig import FRAME, Folded, by_day, differences
 from tests.core.strategies import EIGHT, tick
 
 many = settings(
@@ -48,12 +49,6 @@ def ended(events: list[Event]) -> list[Event]:
     """The list with two ticks behind it: what runs out at the first has been calm at the second."""
     last = strategies.end(events)
     return [*events, last, tick(last.event_time + 10 * MINUTE)]
-
-
-def more(kind: Any, quantity: int, **fields: Any) -> Any:
-    """One more event of SKU A, on a document of its own."""
-    usual = {"source": "more", "document": Document("more", "more", 1), "event_time": EIGHT + DAY // 2, "sku": "A"}
-    return kind(**{**usual, "quantity": quantity, **fields})
 
 
 # The fold is what the definitions say ---------------------------------------------------------------------
@@ -197,23 +192,22 @@ def test_using_a_ring_changes_no_other_figure(events: list[Event], data: st.Data
     }
 
 
+@some
+@given(promises())
+def test_discrete_comes_to_the_same_as_cumulative(events: list[Event]) -> None:
+    """What each supply can spare by itself, added up, is what is published for each day."""
+    log = ended(events)
+    folded, sku = Folded(log), network(log, FRAME.window, {}, sku="A")
+    assert sku.today is not None
+    days = range(sku.today, sku.today + HORIZON + 1)
+    for (_, name), state in folded.states().items():
+        if state.horizon:
+            channel = sku.channel(name)
+            added = discrete(sku.opening(name, channel.takeable), *sku.flows(name), days)
+            assert [max(0, units) for units in added] == [max(0, units) for units in by_day(state, channel)]
+
+
 # Races ----------------------------------------------------------------------------------------------------
-
-
-def request(n: int, quantity: int = 1, channel: str = "web") -> ReservationRequested:
-    document = Document("request", f"R-{n}", 1)
-    asked: ReservationRequested = more(
-        ReservationRequested, quantity, document=document, request_id=f"R-{n}", channel=channel
-    )
-    return asked
-
-
-def stocked(**units: int) -> list[Event]:
-    return [
-        more(GoodsReceived, quantity, location=place, document=Document("grn", place, 1))
-        for place, quantity in units.items()
-        if quantity
-    ]
 
 
 @some
@@ -225,6 +219,15 @@ def test_a_race_for_the_last_units_has_as_many_winners_as_units(asked: int, unit
             folded.send(request(n))
     assert sum(told.quantity for told in folded.decided.values()) == min(asked, units)
     assert len(folded.decided) == asked
+
+
+def test_a_race_of_any_size() -> None:
+    for units in range(7):
+        for asked in range(10):
+            folded = Folded([*stocked(S1=units), tick(EIGHT + DAY // 2), *map(request, range(asked))])
+            assert [told.quantity for told in folded.decided.values()] == [1] * min(asked, units) + [0] * max(
+                0, asked - units
+            )
 
 
 @some
