@@ -131,7 +131,7 @@ def read_past(settings: Settings, sku: str, at: int, progress: Progress, *, by_e
 
 
 def _decisions(brokers: str, settings: Settings, sku: str, partition: int) -> dict[str, RequestDecided]:
-    """Return the logged answers about a SKU, by request id; the first on a request stands."""
+    """Return the logged answers about a SKU, by request id and by key; the first on a request stands."""
     found: dict[str, RequestDecided] = {}
     reader = CommittedReader(brokers, topic_name(settings, DECISIONS))
     try:
@@ -140,7 +140,8 @@ def _decisions(brokers: str, settings: Settings, sku: str, partition: int) -> di
             value = message.value()
             said = codec.decode(value) if isinstance(value, bytes) else None
             if isinstance(said, RequestDecided) and said.sku == sku:
-                found.setdefault(said.request_id, said)
+                for name in (said.request_id, said.event_key):
+                    found.setdefault(name, said)
     finally:
         reader.close()
     return found
