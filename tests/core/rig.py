@@ -76,7 +76,7 @@ class Folded:
             case VarianceChanged():
                 before = self.variances.get(effect.id)
                 assert effect.diff == effect.observed - effect.expected, effect
-                assert (effect.status == "open") == (effect.diff != 0), effect
+                assert (effect.status == "open") == (abs(effect.diff) > effect.tolerance), effect
                 # A withdrawn count is forgotten; when a correction brings it back, it starts anew.
                 step = 0 if before is None or before.cause_hint == "withdrawn" else before.restatement + 1
                 assert effect.restatement == step, (before, effect)

@@ -216,7 +216,7 @@ def requests(draw: st.DrawFn, document: Document) -> ReservationRequested:
         quantity=draw(units),
         order=draw(st.sampled_from((*ORDERS, None, None))),
         request_id=document.id,
-        state=draw(st.sampled_from(("soft", "firm"))),
+        state=draw(st.sampled_from(("soft", "firm", None))),
         expires_at=draw(st.none() | hours | st.just(EIGHT + 9 * DAY)),
         need_date=draw(st.sampled_from((None, None, "2026-11-23"))),
         partial=draw(st.booleans()),
@@ -232,6 +232,18 @@ Statement = (
     | SupplierConfirmed
     | AsnShipped
 )
+
+
+@st.composite
+def customs(draw: st.DrawFn) -> list[Event]:
+    """Policies that say when channels reserve, and for how long."""
+    events: list[Event] = []
+    for n in range(draw(st.integers(0, 3))):
+        scope = draw(policies(World(), Document("policy", f"custom {n}", 1)))
+        moment = draw(st.sampled_from((None, "cart", "payment", "release")))
+        hold = draw(st.sampled_from((60, 3_600)) if moment is None else st.sampled_from((None, 60)))
+        events.append(replace(scope, event_time=EIGHT, policy=PolicyFields(reserves_at=moment, hold_s=hold)))
+    return events
 
 
 @st.composite

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from atp.events import (
     DAY,
     MINUTE,
+    SECOND,
     AllocationGranted,
     Correction,
     Document,
@@ -25,6 +26,7 @@ from atp.events import (
 )
 from tests.core import strategies
 from tests.core.claims_model import LineAnswer, line_of
+from tests.core.log_model import Judged, judge, said_of
 from tests.core.model import Answer, answer, limit, network
 from tests.core.network_model import Promise, flow
 from tests.core.outlook_model import HORIZON, discrete
@@ -80,7 +82,7 @@ def test_any_log_of_promises_folds_as_the_definitions_say(log: list[Event]) -> N
 @some
 @given(promises(), st.data())
 def test_a_request_is_decided_by_what_the_definitions_leave(events: list[Event], data: st.DataObject) -> None:
-    log = ended(events)
+    log = ended([*data.draw(strategies.customs()), *events])
     folded = Folded(log)
     for n in range(data.draw(st.integers(1, 4))):
         asked = data.draw(strategies.requests(Document("request", f"R-{n}", 1)))
@@ -94,11 +96,21 @@ def test_a_request_is_decided_by_what_the_definitions_leave(events: list[Event],
         told = folded.decided[asked.request_id]
         expected = expected_of(asked, channel, line, left)
         assert told.channel == channel
+        assert (told.state, told.expires_at) == terms_of(judge(log, FRAME.window), replace(asked, channel=channel))
         words = {asked.quantity: "accepted", 0: "rejected"}
         assert (told.quantity, told.decision, told.atp) == (expected, words.get(expected, "partly"), left)
         after: Answer = answer(log, FRAME.window, folded.decisions())
         assert differences(folded, after) == []
         assert after.shortages.get("A", 0) <= known.shortages.get("A", 0)
+
+
+def terms_of(j: Judged, asked: ReservationRequested) -> tuple[str, int | None]:
+    """How accepted units are held, and until when: as the request says, else as policies do."""
+    moment, hold = said_of(j, "reserves_at", asked), said_of(j, "hold_s", asked)
+    state = asked.state or ("firm" if moment in ("payment", "release") else "soft")
+    if state == "soft" and asked.expires_at is None and isinstance(hold, int):
+        return state, asked.event_time + hold * SECOND
+    return state, asked.expires_at
 
 
 def expected_of(asked: ReservationRequested, channel: str, line: LineAnswer | None, left: int) -> int:
