@@ -7,7 +7,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from atp.book import Position, Row, Touch
-from atp.effects import AvailabilityChanged, Cause, DeadLetter, Effect, ErpLeg, ErpLine, RequestDecided
+from atp.effects import AvailabilityChanged, Cause, DeadLetter, Effect, ErpLeg, ErpLine, KitComponentChanged, RequestDecided
 from atp.events import DAY
 from avro_schemas import codec
 from sinks.erp_batches import ErpBatches, ErpSettings
@@ -173,6 +173,8 @@ def _key(effect: Effect | DeadLetter) -> str:
             return effect.key
         case RequestDecided():
             return effect.request_id
+        case KitComponentChanged():
+            return effect.key
         case DeadLetter():
             return f"{effect.topic}|{effect.partition}|{effect.offset}"
         case _:

@@ -200,10 +200,11 @@ def test_what_a_channel_shows_of_a_kit_is_not_compared_with_what_is_assembled() 
     driver.send_json(bill(1, "BED", NEEDED))
     stocked(driver, TOGETHER)
     shown = last(driver, "BED")
-    for name, fields in (
+    told: list[tuple[str, dict[str, Any]]] = [
         ("ChannelAck", {"version": shown.version}),
         ("ChannelReported", {"version": shown.version, "quantity": shown.atp}),
-    ):
+    ]
+    for name, fields in told:
         driver.send_json(event(1, name, channel="all", sku="BED", **fields))
     driver.send_json(event(2, "SaleRecorded", sku="BED", location="S3", quantity=1))
     assert (shown.atp, last(driver, "BED").atp) == (4, 3)
