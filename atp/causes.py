@@ -67,7 +67,7 @@ def attend(draft: Draft, now: int, watched: str = WATCHED) -> None:
         if letter == "p":
             if not _owes(after) and not _owes(draft.rows.get(key)):
                 continue
-        elif letter not in watched:
+        elif letter not in watched or (letter == "c" and _in_order(after) and _in_order(draft.rows.get(key))):
             continue
         changed.append(key)
     for key in changed:
@@ -199,6 +199,14 @@ def _did_what_was_advised(draft: Draft, sku: str, before: Row | None, after: Row
 
 def _owes(row: Row | None) -> bool:
     return type(row) is Position and (row.returned < 0 or row.quarantine < 0 or row.damaged < 0)
+
+
+def _in_order(row: Row | None) -> bool:
+    """Say at a glance that an order line cannot be the cause of anything: it was reserved, and nothing went wrong."""
+    if type(row) is not Claim:
+        return row is None
+    letters = {word[0] for word in row.tally}
+    return letters.isdisjoint("fpb") and ("t" in letters or "o" not in letters)
 
 
 def _conditions(rest: str, row: Row | None, tick: int | None) -> dict[tuple[str, str], tuple[str, int, dict[str, str]]]:
