@@ -22,6 +22,8 @@ def down(
 
         atp down --delete-data
     """
+    if workers and delete_data:
+        raise typer.BadParameter("--workers leaves the broker and its data alone; leave out one of the two")
     settings = Settings()
     for one in runner.stop(settings):
         typer.echo(f"stopped {one.name}")
