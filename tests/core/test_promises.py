@@ -30,7 +30,7 @@ from tests.core.log_model import Judged, judge, said_of
 from tests.core.model import Answer, answer, limit, network
 from tests.core.network_model import Promise, flow
 from tests.core.outlook_model import HORIZON, discrete
-from tests.core.papers import more, request, stocked
+from tests.core.papers import coming, more, request, stocked
 from tests.core.rig import FRAME, Folded, by_day, differences
 from tests.core.strategies import EIGHT, tick
 
@@ -136,6 +136,23 @@ def test_more_supply_never_lowers_what_may_be_promised(data: st.DataObject) -> N
     last = strategies.end([*events, receipt])
     before, after = Folded([*events, last]), Folded([*events, receipt, last])
     assert {k: v for k, v in before.shown().items() if after.shown()[k] < v} == {}
+
+
+@some
+@given(st.data())
+def test_more_to_come_never_lowers_what_may_be_promised_for_any_day(data: st.DataObject) -> None:
+    events = data.draw(promises())
+    asn = coming(
+        data.draw(st.sampled_from(strategies.PLACES)), data.draw(strategies.units), data.draw(strategies.dates)
+    )
+    log, more_log = ended(events), ended([*events, replace(asn, purchase_order=Ref("PO-new", 1))])
+    before, after = Folded(log), Folded(more_log)
+    assert {k: v for k, v in before.shown().items() if after.shown()[k] < v} == {}
+    model, more_model = answer(log, FRAME.window), answer(more_log, FRAME.window)
+    for name, state in before.states().items():
+        days = by_day(state, model.channels[name])
+        more_days = by_day(after.states()[name], more_model.channels[name])
+        assert [d for d, units in enumerate(days) if units > more_days[d]] == []
 
 
 @some
