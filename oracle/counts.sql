@@ -1,4 +1,4 @@
--- Counts against deltas in flight. In: in_force, tills, moves, seen, particulars.  Out: counted.
+-- Counts against deltas in flight. In: in_force, tills, moves, seen, particulars, closings.  Out: counted.
 --
 -- Counts of a position are ordered by (as_of, event time, key). A count covers a move by time, or by sequence
 -- for a source that it names; what one covers, all later ones cover. It expects the book of its scope over what
@@ -32,11 +32,19 @@ by_line AS (
 SELECT part, off, sum(units)::BIGINT AS units FROM by_line GROUP BY ALL;
 
 CREATE OR REPLACE TABLE counts AS
-SELECT part, off, key, sku, location, doc_id AS document, quantity + coalesce(picked.units, 0) AS quantity, scope, as_of, event_time,
-    CASE scope WHEN 'on_hand' THEN 'sellable' ELSE scope END AS bucket,
+WITH lines AS (
+    SELECT part, off, key, sku, location, doc_id AS document, quantity + coalesce(picked.units, 0) AS quantity, scope,
+        coalesce(as_of, event_time) AS as_of, event_time
+    FROM in_force LEFT JOIN picked USING (part, off)
+    WHERE type = 'CountRecorded'
+    UNION ALL
+    SELECT part, off, source_name || '|closed count|' || document || '|0|CountRecorded|' || sku, sku, location, document,
+        0, 'on_hand', as_of, event_time
+    FROM closings
+)
+SELECT *, CASE scope WHEN 'on_hand' THEN 'sellable' ELSE scope END AS bucket,
     row_number() OVER (PARTITION BY sku, location ORDER BY as_of, event_time, key) AS nth
-FROM (SELECT * REPLACE (coalesce(as_of, event_time) AS as_of) FROM in_force WHERE type = 'CountRecorded')
-LEFT JOIN picked USING (part, off);
+FROM lines;
 
 CREATE OR REPLACE TABLE counted AS
 WITH RECURSIVE first_cover AS (

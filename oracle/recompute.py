@@ -9,6 +9,7 @@ from oracle.batches import Table
 from oracle.network import fill_shares
 from oracle.records import (
     COLUMNS,
+    COUNTING,
     PARTICULAR,
     PARTICULARS,
     POLICIES,
@@ -45,7 +46,7 @@ class Ledger:
         if stated in PARTICULAR and (row := particulars_row(part, off, fields)) is not None:
             self.particulars.add(row)
         self.ledger.add(flatten(part, off, kind, event, malformed=malformed))
-        if stated == "CountRecorded":
+        if stated in COUNTING:
             for seen in seen_rows(part, off, fields):
                 self.seen.add(seen)
         elif kind == "PolicyChanged":
@@ -72,7 +73,7 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
     `window_us` is the window `W` in microseconds. Reads the tables of `Ledger`, and `answers`.
     """
     db.execute("SET VARIABLE window_us = ?::BIGINT", [window_us])
-    _run(db, "validity", "admission")
+    _run(db, "snapshots", "validity", "admission")
     for _ in range(ROUNDS_MAX):
         _run(db, "judge")
         (changed,) = _one(
@@ -89,7 +90,9 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
         )
     else:
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
-    _run(db, "in_force", "stock", "counts", "positions", "clocks", "claims", "supply", "policies", "network")
+    _run(
+        db, "in_force", "stock", "closings", "counts", "positions", "clocks", "claims", "supply", "policies", "network"
+    )
     fill_shares(db)
     _run(db, "outlook")
 

@@ -31,7 +31,7 @@ POLICIES = {
     "part": "INTEGER", "off": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "buffer": "BIGINT",
     "share_percent": "BIGINT", "cap": "BIGINT", "dock_days": "BIGINT", "max_slip_days": "BIGINT",
     "supplier_late_p90_days": "BIGINT", "count_ordered": "BOOLEAN", "till_is_handover": "BOOLEAN",
-    "locations": "VARCHAR[]",
+    "snapshot_is_count": "BOOLEAN", "locations": "VARCHAR[]",
 }  # fmt: skip
 """Of `policies`: the parameters that a policy sets."""
 
@@ -39,15 +39,18 @@ PARTICULARS = {
     "part": "INTEGER", "off": "BIGINT", "request_id": "VARCHAR", "decision": "VARCHAR", "state": "VARCHAR",
     "expires_at": "BIGINT", "need_day": "INTEGER", "partial": "BOOLEAN", "from_location": "VARCHAR",
     "eta_day": "INTEGER", "po_id": "VARCHAR", "po_line": "BIGINT", "final": "BOOLEAN", "priority": "BIGINT",
-    "excludes": "VARCHAR",
+    "excludes": "VARCHAR", "basis": "VARCHAR",
 }  # fmt: skip
 """Of `particulars`: what events of demand and supply say besides; days since 1970. Most ledgers hold few."""
+
+COUNTING = {"CountRecorded", "SnapshotReceived"}
+"""Types of events that may say up to which sequence numbers they saw everything."""
 
 PARTICULAR = {
     "ReservationRequested", "ReservationPlaced", "ReservationDecided", "OrderAllocated", "PurchaseOrderPlaced",
     "PurchaseOrderChanged", "PurchaseOrderCancelled", "SupplierConfirmed", "AsnShipped", "AllocationGranted",
     "AllocationReturned", "TransferApproved", "TransferShipped", "TransferRequested", "GoodsReceived",
-    "CountRecorded",
+    "CountRecorded", "SnapshotReceived",
 }  # fmt: skip
 """Types of events that may have particulars."""
 
@@ -146,6 +149,7 @@ def particulars_row(part: int, off: int, event: Fields) -> Row | None:
         get("final") or None,
         get("priority"),
         get("excludes") or None,
+        get("basis"),
     )
     return (part, off, *row) if any(value is not None for value in row) else None
 
