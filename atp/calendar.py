@@ -51,6 +51,23 @@ def _day(number: int) -> str:
     return date.fromordinal(EPOCH_ORDINAL + number).isoformat()
 
 
+def open_time(begin: int, end: int, zone: str, opens: str, closes: str) -> int:
+    """Microseconds between two instants in which a location is open, from `opens` to `closes` by its own clock."""
+    first, last = cut_off_minutes(opens), cut_off_minutes(closes)
+    there = _zone(zone or "UTC")
+    if first is None or last is None or there is None or first >= last or begin >= end:
+        return 0
+    day = datetime.fromtimestamp(begin // SECOND, UTC).astimezone(there).date()
+    total = 0
+    while True:
+        midnight = datetime(day.year, day.month, day.day, tzinfo=there)
+        opened, closed = (int((midnight + timedelta(minutes=m)).timestamp()) * SECOND for m in (first, last))
+        if opened >= end:
+            return total
+        total += max(0, min(closed, end) - max(opened, begin))
+        day += timedelta(days=1)
+
+
 def trading_day(time: int, zone: str = "", cut_off: str = "") -> str:
     """The trading day of an instant, as YYYY-MM-DD: what happens before the cut-off belongs to the day before."""
     minutes = cut_off_minutes(cut_off) or 0

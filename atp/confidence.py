@@ -32,6 +32,7 @@ from atp.book import (
 )
 from atp.draft import Draft
 from atp.events import DAY, HOUR, SECOND
+from atp.masters import hours_open
 from atp.policy import NodeTerms, policies_of
 from atp.publication import Trust, held, settle_position
 from atp.risk import NEGATIVE_STOCK
@@ -41,6 +42,10 @@ LATE_FEED = 50
 OPEN_GAP = 80
 NEGATIVE = 50
 STANDING_VARIANCE = 70
+SALES_NEEDED = 4
+"""Sales among the last events from which on silence means something."""
+GONE = 0.02
+"""How likely goods are gone of which nothing else is known."""
 PICKS_ASSUMED = 20
 """Picks that are taken for done before the first is known: one failure among few says little."""
 
@@ -113,6 +118,7 @@ def doubts_of(draft: Draft, sku: str, location: str, position: Position, days: i
     """What casts doubt on a position; `days` is the time in which trust in an unverified one falls to 37 %."""
     found = [_age(position, days, tick), _picks(draft, sku, location)]
     found += _sources(draft, position, tick)
+    found.append(_silence(draft, location, position, tick))
     if draft.get(risk_key(sku, NEGATIVE_STOCK, location)) is not None:
         found.append((NEGATIVE, "stock was negative"))
     prefix = variance_key(sku, "", "")[:-1]
@@ -141,6 +147,20 @@ def _picks(draft: Draft, sku: str, location: str) -> Doubt:
                 done += units if word == "picked" else 0
                 failed += units if word == "failed" else 0
     return round(100 * (done + PICKS_ASSUMED) / (done + failed + PICKS_ASSUMED)), f"{failed} units not found by picks"
+
+
+def _silence(draft: Draft, location: str, position: Position, tick: int) -> Doubt:
+    """How likely goods that used to sell, and do not any more, are still there: by Bayes, in opening hours."""
+    sales = sorted(t.event_time for t in position.touches if t.type == "SaleRecorded" and t.on_hand < 0)
+    if len(sales) < SALES_NEEDED or position.sellable <= 0:
+        return 100, ""
+    between = hours_open(draft, location, sales[0], sales[-1])
+    silent = hours_open(draft, location, sales[-1], tick)
+    if not between or not silent:
+        return 100, ""
+    # The silence is part of what the rate is measured over: a burst of sales promises no more of its kind.
+    quiet = (1 - GONE) * math.exp(-(len(sales) - 1) * silent / (between + silent))
+    return round(100 * quiet / (GONE + quiet)), f"no sale for {silent // HOUR} opening hours"
 
 
 def _sources(draft: Draft, position: Position, tick: int) -> Iterator[Doubt]:

@@ -15,6 +15,8 @@ from atp.variance import variance_id
 
 UNTOLD = -1
 """The restatement of a difference that was never told: it agreed from the first."""
+TIMING = "timing"
+"""How the hint of a difference begins that the next batch of events explains."""
 AGES = (1, 3, 7, 30)
 """Full days at which a difference that stands is told again."""
 
@@ -79,12 +81,21 @@ def compare(draft: Draft, sku: str, kind: str, what: str, now: Figures) -> Varia
 
 
 def age(draft: Draft, sku: str, kind: str, what: str) -> None:
-    """Tell a difference that still stands how old it is, where it has come of age; and look again later."""
+    """Tell a difference that still stands how old it is, where it has come of age; and look again later.
+
+    One that is a matter of timing is settled by its first day: the other's batch has come by then, or the next
+    snapshot says that it has not.
+    """
     key = variance_key(sku, kind, what)
     row = draft.get(key)
     if not isinstance(row, Variance) or row.opened_at is None or draft.tick is None:
         return
     days = max((days for days in AGES if row.opened_at + days * DAY <= draft.tick), default=0)
+    if days and row.hint.startswith(TIMING):
+        row = replace(row, opened_at=None, tolerance=abs(row.observed - row.expected), restatement=row.restatement + 1)
+        tell(draft, sku, kind, what, row)
+        draft.put(key, row)
+        return
     if days > row.age_days:
         row = replace(row, age_days=days, restatement=row.restatement + 1)
         tell(draft, sku, kind, what, row)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from atp.book import Masters, Position, Variance, masters_key, position_key, variance_key
+from atp.differences import TIMING
 from atp.draft import Draft
 
 Moved = tuple[str, int, int, bool]
@@ -17,9 +18,9 @@ def explain(draft: Draft, sku: str, location: str, diff: int, as_of: int, moved:
     later = [(key, units) for key, _, units, after in moved if after]
     fits = sorted(key for key, units in later if units == diff)
     if fits:
-        return f"timing: equals {fits[0]}, which is dated after it"
+        return f"{TIMING}: equals {fits[0]}, which is dated after it"
     if later and sum(units for _, units in later) == diff:
-        return "timing: equals all that is dated after it"
+        return f"{TIMING}: equals all that is dated after it"
     if found := by_document(diff, as_of, [(key, time, units) for key, time, units, _ in moved]):
         return found
     if (pack := _pack(draft, sku, location, diff)) is not None:

@@ -1,13 +1,13 @@
 """Master data: attributes of SKUs and locations, as sources state them.
 
 What the fold itself reads: of a location `zone` (such as Europe/Berlin) and `cut_off` (such as 04:00), which make its
-trading day; of a SKU `pack`, or `pack.case` and the like, for hints. A MasterChanged without a location holds for all
-locations that state nothing themselves.
+trading day, and `opens` and `closes`, without which silence means nothing; of a SKU `pack`, or `pack.case` and the
+like, for hints. A MasterChanged without a location holds for all locations that state nothing themselves.
 """
 
 from atp.admission import digest
 from atp.book import MasterEntry, Masters, Row, Rows, business_key, masters_key
-from atp.calendar import trading_day
+from atp.calendar import open_time, trading_day
 from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import MasterChanged
@@ -44,6 +44,15 @@ def business_date(draft: Draft, location: str, time: int) -> str:
         return trading_day(time)
     zone, cut_off = (_stated(here, name, time) or _stated(anywhere, name, time) for name in ("zone", "cut_off"))
     return trading_day(time, zone, cut_off)
+
+
+def hours_open(draft: Draft, location: str, begin: int, end: int) -> int:
+    """Microseconds between two instants in which a location is open; 0 where its hours are not known."""
+    here, anywhere = draft.get(masters_key("", location)), draft.get(masters_key("", ""))
+    zone, opens, closes = (
+        _stated(here, name, end) or _stated(anywhere, name, end) for name in ("zone", "opens", "closes")
+    )
+    return open_time(begin, end, zone, opens, closes) if opens and closes else 0
 
 
 def _stated(row: Row | None, name: str, time: int) -> str:

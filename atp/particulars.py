@@ -183,8 +183,9 @@ def _bill(event: e.MasterChanged) -> None:
             refuse_value(f"components.{component}", f"a number from 1 to {QUANTITY_MAX}", units)
     if (zone := event.attributes.get("zone")) is not None and not is_zone(zone):
         refuse("unknown_word", "attributes.zone", f"must be a time zone like Europe/Berlin, not {zone!r}")
-    if (cut_off := event.attributes.get("cut_off")) is not None and not is_cut_off(cut_off):
-        refuse("invalid", "attributes.cut_off", f"must be a time of day like 04:00, not {cut_off!r}")
+    for field in ("cut_off", "opens", "closes"):
+        if (time := event.attributes.get(field)) is not None and not is_cut_off(time):
+            refuse("invalid", f"attributes.{field}", f"must be a time of day like 04:00, not {time!r}")
 
 
 def _granted(event: e.AllocationGranted) -> None:

@@ -191,6 +191,17 @@ def test_a_difference_that_stands_is_told_as_it_ages() -> None:
     assert [v.age_days for v in folded.effects if isinstance(v, VarianceChanged)][-1] == 0
 
 
+def test_a_difference_of_timing_is_settled_by_its_first_day() -> None:
+    folded = Folded([received(0, 10), sold(2 * HOUR, 3), tick(2 * HOUR), snapshot(3 * HOUR, 7, as_of=EIGHT + HOUR)])
+    assert standing(folded) == {"ERP": (10, 7)}
+    folded.send(tick(25 * HOUR - MINUTE))
+    assert standing(folded) == {"ERP": (10, 7)}
+    folded.send(tick(25 * HOUR))
+    assert standing(folded) == {}
+    folded.send(snapshot(26 * HOUR, 3, as_of=EIGHT + 25 * HOUR))  # that was not it
+    assert standing(folded) == {"ERP": (7, 3)}
+
+
 @pytest.mark.parametrize(
     ("observed", "hint"),
     [
@@ -545,6 +556,30 @@ def test_a_source_that_is_silent_for_longer_than_it_is_wont_to_is_doubted() -> N
     assert folded.answers["node|A|S1"].confidence == 100
     hourly(folded, 3, 3)
     assert folded.answers["node|A|S1"].reasons == ("pos:1 has been silent for longer than it is wont to (50 %)",)
+
+
+def test_goods_that_used_to_sell_and_do_not_any_more_may_be_gone() -> None:
+    sales = [sold(n * 10 * MINUTE, 1) for n in range(8)]
+    events = [policy(verify_days=3650), tick(0), received(-1, 50), *sales]
+    closed = Folded(events)
+    hourly(closed, 2, 30)
+    assert closed.answers["node|A|S1"].confidence == 100  # nobody knows when the store is open
+    hours = make(MasterChanged, 0, sku="", attributes={"zone": "UTC", "opens": "08:00", "closes": "20:00"})
+    folded = Folded([hours, *events])
+    hourly(folded, 2, 2)
+    soon = folded.answers["node|A|S1"]
+    hourly(folded, 4, 5)
+    later = folded.answers["node|A|S1"]
+    hourly(folded, 14, 9)  # the store is closed
+    assert 30 < soon.confidence < 80
+    assert 5 < later.confidence < 50
+    assert later.reasons[0].startswith("no sale for")
+    before = folded.answers["node|A|S1"].confidence
+    hourly(folded, 13, 1)
+    assert folded.answers["node|A|S1"].confidence == before
+    folded.send(sold(25 * HOUR, 1))
+    hourly(folded, 26, 2)
+    assert folded.answers["node|A|S1"].confidence > later.confidence
 
 
 def test_picks_that_fail_are_doubts() -> None:
