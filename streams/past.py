@@ -11,8 +11,8 @@ Only the SKU's records, and those without a SKU (ticks, policies), are folded. W
 from `reservation-decisions` and not decided anew. Memory holds the SKU's rows: one window of its events at most.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from confluent_kafka import OFFSET_BEGINNING, Message
@@ -24,17 +24,20 @@ from avro_schemas import codec
 from sinks.committed import CommittedReader
 from streams.batch import Batch, Place, Record
 from streams.broker import resolve_brokers
+from streams.checkpoint import MARKER_KEY, decode_marker
 from streams.memory import MemoryRows
 from streams.reader import Progress, normal
 from streams.settings import Settings
 from streams.topics_admin import topic_name
 from topologies.inventory import INVENTORY
 from topologies.partitioning import partition_of
-from topologies.topics import DECISIONS, LEDGER
+from topologies.topics import CHANGELOG, DECISIONS, LEDGER
 
 TAKE = 20_000
 BATCH = 1_000
 """Records folded before their rows are sealed: what could not be written then is refused here as it was there."""
+TAIL = 64
+"""Offsets from the end of a changelog in which the last marker is looked for."""
 MILLISECOND = 1_000
 
 
@@ -56,13 +59,23 @@ class PastFold:
     """Folds one SKU's records of a partition, in their order."""
 
     def __init__(
-        self, sku: str, place: Place, window: int, decided: Mapping[str, RequestDecided], event_time_max: int | None
+        self,
+        sku: str,
+        place: Place,
+        window: int,
+        decided: Mapping[str, RequestDecided],
+        event_time_max: int | None,
+        epochs: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """`event_time_max`, in microseconds, passes over what is dated later; None folds everything."""
+        """`event_time_max`, in microseconds, passes over what is dated later; None folds everything.
+
+        `epochs` are those after the first, each with the first offset that was folded under it.
+        """
         self._key = sku.encode()
         self._place = place
         self._frame = Frame(window=window, decided=decided)
         self._event_time_max = event_time_max
+        self._epochs = list(epochs)
         self.rows = MemoryRows()
         self.records = 0
         self.last_ms: int | None = None
@@ -74,6 +87,11 @@ class PastFold:
             return
         if self._event_time_max is not None and _dated_after(record, self._event_time_max):
             return
+        while self._epochs and record.offset >= self._epochs[0][1]:
+            # Events name epochs: what a channel acknowledged is of what was said at its time.
+            self.flush()
+            self._frame = replace(self._frame, epoch=self._epochs.pop(0)[0])
+            self._batch = self._new()
         self._batch.fold(*record)
         self.records += 1
         self.last_ms = record.timestamp_ms
@@ -110,7 +128,8 @@ def read_past(settings: Settings, sku: str, at: int, progress: Progress, *, by_e
             )
         decided = _decisions(brokers, settings, sku, partition)
         place = Place(ledger.topic, partition, len(ledger.partitions))
-        folding = PastFold(sku, place, settings.window, decided, at if by_event_time else None)
+        epochs = _epochs(brokers, settings, partition)
+        folding = PastFold(sku, place, settings.window, decided, at if by_event_time else None, epochs)
         position, done = 0, 0
         for messages in _chunks(ledger, partition, high):
             for message in messages:
@@ -128,6 +147,23 @@ def read_past(settings: Settings, sku: str, at: int, progress: Progress, *, by_e
     finally:
         ledger.close()
     return Past(folding.rows, partition, position, folding.records, folding.last_ms)
+
+
+def _epochs(brokers: str, settings: Settings, partition: int) -> Sequence[tuple[int, int]]:
+    """Return the epochs that the partition's last marker names: it ends a transaction, so it lies at the end."""
+    reader = CommittedReader(brokers, topic_name(settings, CHANGELOG))
+    try:
+        low, high = reader.bounds(partition)
+        reader.assign({partition: max(low, high - TAIL)})
+        epochs: Sequence[tuple[int, int]] = ()
+        while high > low and not reader.caught_up:
+            for message in reader.take(TAKE, 0.2):
+                value = message.value()
+                if message.key() == MARKER_KEY and isinstance(value, bytes):
+                    epochs = decode_marker(value).epochs
+        return epochs
+    finally:
+        reader.close()
 
 
 def _decisions(brokers: str, settings: Settings, sku: str, partition: int) -> dict[str, RequestDecided]:

@@ -6,11 +6,12 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from atp.book import Position
+from atp.book import Copy, Position
 from atp.errors import FatalError
 from atp.events import (
     DAY,
     SECOND,
+    ChannelAck,
     Document,
     Event,
     GoodsReceived,
@@ -90,6 +91,37 @@ def test_by_event_time_what_came_later_counts_where_it_is_dated() -> None:
     everything.flush()
     assert _stock(by_event) == _stock(everything)
     assert by_event.rows.get("g|clock") == everything.rows.get("g|clock")
+
+
+def test_what_a_channel_applied_is_of_the_epoch_of_its_time() -> None:
+    """After a rebuild answers have another epoch; what was acknowledged before it keeps its figure."""
+
+    def told(number: int, minute: int, epoch: int, version: int) -> ChannelAck:
+        ack = Document("ack", str(number), 1)
+        time = START + minute * 60 * SECOND
+        return ChannelAck(
+            source="web", document=ack, event_time=time, sku="SKU-1", channel="web", version=version, epoch=epoch
+        )
+
+    def sold(number: int, minute: int) -> SaleRecorded:
+        paper, time = Document("receipt", str(number), 1), START + minute * 60 * SECOND
+        return SaleRecorded(
+            source="pos", document=paper, event_time=time, sku="SKU-1", location="S1", channel="web", quantity=1
+        )
+
+    stock = Document("grn", "G", 1)
+    received = GoodsReceived(source="wms", document=stock, event_time=START, sku="SKU-1", location="S1", quantity=9)
+    events = [received, sold(1, 1), told(1, 2, 0, 1), sold(2, 3), told(2, 4, 2, 2)]
+    shown = {}
+    for name, epochs in (("with", [(2, 5)]), ("without", [])):
+        past = PastFold("SKU-1", Place("stock-events", 0, 1), WINDOW, {}, None, epochs)
+        for record in records(list(events)):
+            past.take(record)
+        past.flush()
+        copy = past.rows.get("h|SKU-1|web")
+        assert isinstance(copy, Copy)
+        shown[name] = copy.quantity
+    assert shown == {"with": 7, "without": None}
 
 
 def _stock(past: PastFold) -> dict[str, int]:
