@@ -10,7 +10,14 @@ from collections import Counter
 
 import pytest
 
-from atp.effects import AvailabilityChanged, ErpLine, RiskChanged, VarianceChanged
+from atp.effects import (
+    AdviceChanged,
+    AvailabilityChanged,
+    ErpLine,
+    ExceptionChanged,
+    RiskChanged,
+    VarianceChanged,
+)
 from atp.events import DAY, HOUR, Event
 from avro_schemas import codec
 from streams.driver import STEPS, TopologyDriver
@@ -161,6 +168,9 @@ def told(driver: TopologyDriver) -> dict[str, object]:
         "postings": Counter(codec.encode(e) for e in driver.effects if isinstance(e, ErpLine)),
         "risks": Counter(codec.encode(e) for e in driver.effects if isinstance(e, RiskChanged)),
         "variances": Counter(codec.encode(e) for e in driver.effects if isinstance(e, VarianceChanged)),
+        "attention": Counter(
+            codec.encode(e) for e in driver.effects if isinstance(e, ExceptionChanged | AdviceChanged)
+        ),
     }
 
 
