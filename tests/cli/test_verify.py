@@ -18,6 +18,7 @@ from streams.ledger import publish
 from streams.settings import Settings
 from streams.topics_admin import topic_name
 from tests.oracle.wild import Wild
+from tests.oracle.wild_promises import WildPromises
 from tests.streams.rig import Rig, pipeline
 from topologies import topics
 
@@ -79,6 +80,16 @@ def test_what_the_worker_says_is_true_and_a_forged_row_is_not(broker_settings: S
         assert only["what"] == "position"
         assert f"sellable {before}," in only["expected"]
         assert f"sellable {after}," in only["found"]
+
+
+def test_promises_and_decisions_are_true(broker_settings: Settings) -> None:
+    with pipeline(broker_settings) as rig:
+        publish(WildPromises(1, 600, ticks=False).log(), broker_settings, rig.brokers)
+        rig.drain()
+        code, found = verify(broker_settings)
+        assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
+        assert found["claims"] > 0
+        assert found["decisions"] > 0
 
 
 def test_nothing_to_verify_and_not_folded_yet(broker_settings: Settings) -> None:
