@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from confluent_kafka import OFFSET_BEGINNING, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from rocksdict import WriteBatch
 
 from atp.book import CLOCK_KEY, Clock
@@ -14,7 +14,7 @@ from streams.batch import Batch, Place, RowOut
 from streams.checkpoint import MARKER_KEY
 from streams.decided import Decided
 from streams.rebuild_plan import Standing
-from streams.restore import reader, to_end
+from streams.restore import to_end
 from streams.said import Said
 from streams.settings import Settings
 from streams.table import Reflects, Shared, Table
@@ -34,7 +34,8 @@ class Sources:
     """What all partitions of a rebuild share."""
 
     settings: Settings
-    brokers: str
+    consumer: Consumer
+    """Of committed records; connecting takes longer than reading a small partition."""
     topology: Topology
     folder: Path
     shared: Shared
@@ -124,11 +125,10 @@ class Aside:
         """Read what the outputs of the partition hold."""
         sources, partition = self._sources, self.standing.partition
         by_name = {sources.name(topic): topic for topic in sources.topology.outputs}
-        with reader(sources.brokers, f"rebuild-{partition}") as consumer:
-            for name, topic in by_name.items():
-                low, _ = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=ASK_S)
-                if low:  # Until its first record tells: what it may have held by its age.
-                    self.said.begins(topic, int(time.time() * 1000) - (topic.retention_ms or 0))
+        for name, topic in by_name.items():
+            low, _ = sources.consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=ASK_S)
+            if low:  # Until its first record tells: what it may have held by its age.
+                self.said.begins(topic, int(time.time() * 1000) - (topic.retention_ms or 0))
         first = set(by_name)
         for message in self._read(list(by_name.values())):
             name = str(message.topic())
@@ -175,9 +175,8 @@ class Aside:
             for topic in wanted
             for number in (all_of_them if topic.crosses else mine)
         ]
-        with reader(self._sources.brokers, f"rebuild-{self.standing.partition}") as consumer:
-            for records in to_end(consumer, starts):
-                yield from records
+        for records in to_end(self._sources.consumer, starts):
+            yield from records
 
 
 def _merged(

@@ -37,6 +37,12 @@ OLDEST = (3, 6)
 ASK_S = 30.0
 PROBE_S = 2.0
 READABLE_S = 10.0
+_COORDINATOR_STARTS = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+}
+"""What brokers say for a while after their start."""
 PATIENCE_S = 60.0
 """How long brokers may be away when a worker starts; whoever runs it starts it again."""
 
@@ -125,13 +131,18 @@ def lagging(brokers: str, group: str, topics: Sequence[str]) -> set[tuple[str, i
 
 def members(brokers: str, group: str) -> list[str]:
     """Return who is in a consumer group, as `client at host`; nobody where there is none. Raises: FatalError."""
-    admin = _admin(brokers)  # It must live as long as the answer is waited for.
-    try:
-        found = admin.describe_consumer_groups([group], request_timeout=ASK_S)[group].result()
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return []
-        raise FatalError(f"cannot ask who is in the group {group}: {error}. See: atp status") from error
+    admin, deadline = _admin(brokers), time.monotonic() + PATIENCE_S  # It must live as long as an answer is awaited.
+    while True:
+        try:
+            found = admin.describe_consumer_groups([group], request_timeout=ASK_S)[group].result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return []
+            if error.args[0].code() not in _COORDINATOR_STARTS or time.monotonic() > deadline:
+                raise FatalError(f"cannot ask who is in the group {group}: {error}. See: atp status") from error
+            time.sleep(PROBE_S / 10)
+        else:
+            break
     return [f"{one.client_id} at {one.host.lstrip('/')}" for one in found.members]
 
 

@@ -28,6 +28,7 @@ from streams.batch import RowOut
 from streams.checkpoint import Checkpoint, FencedError, Marker
 from streams.cluster import TopicIds
 from streams.rebuild_plan import HALF_REBUILT, Plan, Standing, make_plan, refuse_workers
+from streams.restore import reader
 from streams.said import Output
 from streams.settings import Settings
 from streams.table import Shared, destroy
@@ -96,7 +97,8 @@ class Rebuild:
             self.plan = make_plan(settings, brokers, topology, partitions, despite_gaps=despite_gaps)
             self._ids = _settled(self.plan, plan)
             self._batches = {one.partition: one.batch for one in self.plan.chosen}
-            sources = Sources(settings, brokers, topology, folder, Shared())
+            consumer = held.enter_context(reader(brokers, "rebuild"))
+            sources = Sources(settings, consumer, topology, folder, Shared())
             self._asides = [Aside(sources, standing) for standing in self.plan.chosen]
             for aside in self._asides:
                 held.callback(aside.close)
