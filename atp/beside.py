@@ -44,6 +44,9 @@ from atp.overdue import watch
 from atp.reviews import review
 from atp.snapshots import as_count, receive, restate
 
+LOOKING = frozenset((CountRecorded, TimeTicked, PolicyChanged))
+"""Events that are looked at whatever they change."""
+
 
 def tell_beside(rows: Rows, event: Beside, frame: Frame, tick: int | None, fold: Fold) -> Outcome:
     """Fold an event that says what others hold; `fold` folds a count that it comes to."""
@@ -72,8 +75,7 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
     """Look at what the event changed that others were compared with, or show; `fold` as before."""
     if outcome.verdict != "folded":
         return outcome
-    looks = isinstance(event, CountRecorded | TimeTicked | PolicyChanged)
-    if not looks and not any(_concerns(rows, key, row) for key, row in outcome.changes.items()):
+    if type(event) not in LOOKING and not any(map(_concerns, outcome.changes, outcome.changes.values())):
         return outcome
     draft = _resumed(rows, event, frame, outcome)
     if isinstance(event, CountRecorded) and (withdrawal := listed_after_all(draft, event)) is not None:
@@ -100,9 +102,12 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
     return replace(outcome, changes=draft.changes, effects=tuple(draft.effects))
 
 
-def _concerns(rows: Rows, key: str, row: Row | None) -> bool:
-    """Say whether a changed row is of supply or transfers, of a SKU that is compared, or of one that is new."""
-    return key[0] in "bt" or (key[0] == "s" and (_is_compared(row) or rows.get(key) is None))
+def _concerns(key: str, row: Row | None) -> bool:
+    """Say whether a changed row is of supply or transfers, or of a SKU that is compared or may be new."""
+    letter = key[0]
+    if letter == "s":
+        return isinstance(row, Summary) and bool(row.copied or row.compared or row.swept == row.clock)
+    return letter in "bt"
 
 
 def _is_compared(row: Row | None) -> bool:
