@@ -6,6 +6,7 @@ from typing import Any, get_args
 from atp import events as e
 from atp.book import BUCKETS
 from atp.calendar import is_cut_off, is_zone
+from atp.duties import DUTIES
 from atp.events import DAY, Envelope
 from atp.limits import (
     ID_MAX,
@@ -31,6 +32,7 @@ SCOPES = ("on_hand", *BUCKETS)
 STATES = ("soft", "firm")
 DECISIONS = ("accepted", "partly", "rejected")
 ANSWERS = ("approved", "rejected", "executed")
+KINDS = tuple(sorted(DUTIES))
 MOMENTS = ("cart", "payment", "release")
 COMPONENTS_MAX = 200
 """Of one kit: a bill with more is a catalogue."""
@@ -219,6 +221,9 @@ def _policy(event: e.PolicyChanged) -> None:
             refuse_name("policy.locations", location)
     if policy.reserves_at is not None:
         check_word("policy.reserves_at", policy.reserves_at, MOMENTS)
+    for field in ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner"):
+        for kind in getattr(policy, field) or ():
+            check_word(f"kind of exception in policy.{field}", kind, KINDS)
     for field in ("exception_grace_s", "exception_deadline_s"):
         for kind, number in (getattr(policy, field) or {}).items():
             if not 0 <= number <= _LIMITS["hold_s"]:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from atp.book import CLOCK_KEY, POLICIES_KEY, Case, Clock, Policies, PolicyEntry, Row, case_key
+from atp.checks import check
 from atp.draft import Draft
 from atp.duties import DUTIES
 from atp.effects import Cause, ExceptionChanged
-from atp.events import DAY, HOUR, MINUTE, SECOND, Document, ExceptionAcknowledged, PolicyFields
+from atp.errors import PoisonError
+from atp.events import DAY, HOUR, MINUTE, SECOND, Document, ExceptionAcknowledged, PolicyChanged, PolicyFields
 from atp.exceptions import SEVERITIES, acknowledge, close_exception, deadlines, open_exception
 from streams.memory import MemoryRows
 
@@ -210,6 +212,16 @@ def test_policies_say_what_is_watched_by_whom_and_until_when() -> None:
     assert (opened.owner, opened.deadline) == ("mia", T + MINUTE)
     (opened,) = Desk(exception_deadline_s={"short_receipt": 0}).open("short_receipt")
     assert opened.deadline is None
+
+
+def test_a_policy_for_a_kind_that_there_is_not_is_refused() -> None:
+    def say(kind: str) -> PolicyChanged:
+        policy = PolicyFields(exception_watch={kind: True})
+        return PolicyChanged(source="mdm", document=Document("p", "1", 1), event_time=T, policy=policy)
+
+    check(say("blind_receipt"))
+    with pytest.raises(PoisonError, match="must be one of blind_receipt"):
+        check(say("blind_recipt"))
 
 
 def test_the_docs_name_every_kind_and_what_to_do() -> None:
