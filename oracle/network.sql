@@ -14,10 +14,14 @@ SELECT p.sku, p.location, coalesce(s.sellable, 0) AS sellable, coalesce(s.return
     coalesce(s.sellable + debts, 0) AS available,
     coalesce(c.reserved_soft + c.reserved_firm + c.allocated, 0) AS claims,
     available - claims - p.safety_stock AS atp_raw,
-    if(p.eligible, greatest(0, atp_raw - coalesce(h.haircut, 0)), 0) AS atp,
+    if(p.eligible, greatest(0, atp_raw), 0) AS trusted,
+    CASE coalesce(h.haircut, 0)
+        WHEN 0 THEN 0 WHEN 5 THEN greatest(1, (trusted * 5 + 99) // 100)
+        WHEN 15 THEN greatest(2, (trusted * 15 + 99) // 100) ELSE trusted END AS withheld,
+    greatest(0, trusted - withheld) AS atp,
     greatest(0, claims - greatest(0, available)) AS uncovered
 FROM places p LEFT JOIN stock s USING (sku, location) LEFT JOIN claims c USING (sku, location)
--- How far a position is to be trusted is the pipeline's own judgement: what that takes off is taken from it.
+-- How far a position is to be trusted is the pipeline's own judgement: the tier (percent) is taken from it.
 LEFT JOIN held h USING (sku, location);
 
 -- Ring-fences: what was granted less what was given back, and what the channel took since its first grant. A

@@ -102,7 +102,8 @@ class WildPromises(Wild):
             fact = replace(fact, eta=self._day(time, -3, 6))
         if isinstance(fact, GoodsReceived) and chance.random() < 0.5:
             fact = replace(fact, purchase_order=self._purchase(), final=chance.random() < 0.1)
-        if isinstance(fact, CountRecorded) and chance.random() < 0.3:
+        # What was picked for a line is forgotten with it.
+        if isinstance(fact, CountRecorded) and time < BEGIN + 6 * DAY and chance.random() < 0.5:
             fact = replace(fact, excludes="picked")
         return fact
 
@@ -209,5 +210,7 @@ class WildPromises(Wild):
                 till_is_handover=chance.choice((None, None, True, False)),
                 reserves_at=chance.choice((None, "cart", "payment")),
                 hold_s=chance.choice((None, 3600, 90_000)),
+                verify_days=chance.choice((None, None, 1, 60)),
+                haircuts=chance.choice((None, True)),
             ),
         )
