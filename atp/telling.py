@@ -8,7 +8,7 @@ told again when half of that time has passed without one: the same version, the 
 Source: docs/domain.md section "What channels are told".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from atp.availability import terms_of
@@ -34,18 +34,25 @@ from atp.outcome import Frame, Outcome
 
 def hold_back(rows: Rows, frame: Frame, outcome: Outcome) -> Outcome:
     """Leave out of an outcome the answers that need not be told, and remember them."""
-    changes, effects = outcome.changes, list(outcome.effects)
-    told: dict[str, Row | None] = {}
+    telling: _Telling | None = None
     for key, row in outcome.changes.items():
-        if not isinstance(row, Summary):
+        if key[0] != "s" or not isinstance(row, Summary):
             continue
         before = rows.get(key)
-        earlier = before.channels if isinstance(before, Summary) else ()
-        if any(state.terms is not None and any(state.terms.telling) for state in (*earlier, *row.channels)):
-            now = _now(rows, changes, row)
+        if _asks(row.channels) or (isinstance(before, Summary) and _asks(before.channels)):
+            telling = telling or _Telling(rows, frame, outcome)
             for state in row.channels:
-                effects = _tell(rows, changes, told, effects, key[2:], state, now, frame.epoch)
-    return replace(outcome, changes={**changes, **told}, effects=tuple(effects)) if told else outcome
+                telling.judge(key[2:], state, row.clock)
+    return outcome if telling is None else telling.outcome()
+
+
+def _asks(channels: Sequence[ChannelState]) -> bool:
+    """Say whether a policy of some channel speaks of telling."""
+    for state in channels:
+        terms = state.terms
+        if terms is not None and (terms.publish_units or terms.publish_percent or terms.ttl_s):
+            return True
+    return False
 
 
 def tell_again(draft: Draft, sku: str, channel: str) -> None:
@@ -55,63 +62,87 @@ def tell_again(draft: Draft, sku: str, channel: str) -> None:
         return
     state = next((state for state in summary.channels if state.channel == channel), None)
     half = _half(terms_of(state)) if state else 0
-    if not half or draft.tick < row.at + half or _of(draft.effects, f"{channel}|{sku}"):
-        return
     answer = row.held or row.last
+    if not half or draft.tick < row.at + half or state is None or state.version > answer.version:
+        return  # Not asked for, not yet, or a new one comes with this very tick.
     draft.effects.append(replace(answer, epoch=draft.epoch))
     draft.put(told_key(sku, channel), Told(last=answer, at=draft.tick))
     draft.put(_timer(sku, channel, draft.tick + half), Timer())
 
 
-def _tell(
-    rows: Rows,
-    changes: Mapping[str, Row | None],
-    told: dict[str, Row | None],
-    effects: list[Effect],
-    sku: str,
-    state: ChannelState,
-    now: int,
-    epoch: int,
-) -> list[Effect]:
-    """Return the effects without the answers that are held back, and with one that need be held back no more."""
-    channel = state.channel
-    key = told_key(sku, channel)
-    row = changes[key] if key in changes else rows.get(key)
-    known = row if isinstance(row, Told) else None
-    fresh = _of(effects, f"{channel}|{sku}")
-    new = replace(fresh[-1], epoch=0) if fresh else None
-    if new is not None and known is not None and new.version <= known.last.version:
-        return effects  # Told again just now.
-    if not any(terms_of(state).telling):
-        if known is None:
-            return effects
-        told[key] = None  # Its policy asks for nothing any more.
-        return effects if new or not known.held else [*effects, replace(known.held, epoch=epoch)]
-    waiting = new or (known.held if known else None)
-    if waiting is None:
-        return effects
-    others = [one for one in effects if all(one is not answer for answer in fresh)]
-    if known is not None and not _must(known, new, state, now) and not _risky(effects, channel):
-        told[key] = replace(known, held=waiting)
-        return others
-    told[key] = Told(last=waiting, at=now)
-    if half := _half(terms_of(state)):
-        told[_timer(sku, channel, now + half)] = Timer()
-    return [*others, replace(waiting, epoch=epoch)]
+class _Telling:
+    """What an outcome tells, while it is judged."""
+
+    def __init__(self, rows: Rows, frame: Frame, outcome: Outcome) -> None:
+        self._rows, self._epoch, self._outcome = rows, frame.epoch, outcome
+        self._changes: dict[str, Row | None] = dict(outcome.changes)
+        self._answers: dict[str, list[AvailabilityChanged]] = {}
+        self._risks: dict[str, list[RiskChanged]] = {}
+        for effect in outcome.effects:
+            if isinstance(effect, AvailabilityChanged):
+                self._answers.setdefault(effect.key, []).append(effect)
+            elif isinstance(effect, RiskChanged) and effect.transition != "restated":
+                self._risks.setdefault(effect.sku, []).append(effect)
+        self._left_out: set[int] = set()
+        self._added: list[Effect] = []
+        clock = self._changes.get(CLOCK_KEY) or rows.get(CLOCK_KEY)
+        self._tick = clock.tick if isinstance(clock, Clock) else None
+
+    def judge(self, sku: str, state: ChannelState, clock: int) -> None:
+        """Hold a channel's new answer back, or let it go; or tell one that need be held back no more."""
+        key = told_key(sku, state.channel)
+        row = self._changes[key] if key in self._changes else self._rows.get(key)
+        known = row if isinstance(row, Told) else None
+        fresh = self._answers.get(f"{state.channel}|{sku}", [])
+        new = replace(fresh[-1], epoch=0) if fresh else None
+        if new is not None and known is not None and new.version <= known.last.version:
+            return  # Told again just now.
+        terms = terms_of(state)
+        if not any(terms.telling):
+            if known is not None:  # Its policy asks for nothing any more.
+                self._changes[key] = None
+                self._tell(None if new else known.held)
+            return
+        waiting = new or (known.held if known else None)
+        if waiting is None:
+            return
+        self._left_out.update(map(id, fresh))
+        now = clock if self._tick is None else self._tick
+        if known is not None and not _must(known, new, terms, now) and not self._risky(sku, state.channel):
+            self._changes[key] = replace(known, held=waiting)
+            return
+        self._changes[key] = Told(last=waiting, at=now)
+        if half := _half(terms):
+            self._changes[_timer(sku, state.channel, now + half)] = Timer()
+        self._tell(waiting)
+
+    def outcome(self) -> Outcome:
+        """Return what is left, and what was added."""
+        kept = [effect for effect in self._outcome.effects if id(effect) not in self._left_out]
+        return replace(self._outcome, changes=self._changes, effects=(*kept, *self._added))
+
+    def _tell(self, answer: AvailabilityChanged | None) -> None:
+        if answer is not None:
+            self._added.append(replace(answer, epoch=self._epoch))
+
+    def _risky(self, sku: str, channel: str) -> bool:
+        """Say whether a risk of the channel, or of the SKU, became another one; its figures alone make it no other."""
+        return any(
+            one.scope == channel or one.kind in ("oversold", "negative_stock") for one in self._risks.get(sku, ())
+        )
 
 
-def _must(known: Told, new: AvailabilityChanged | None, state: ChannelState, now: int) -> bool:
+def _must(known: Told, new: AvailabilityChanged | None, terms: ChannelTerms, now: int) -> bool:
     """Say whether a new answer has to be told, by what it says or because the last one is old."""
     if new is None:
         return False
-    units, percent, _ = terms_of(state).telling
-    half = _half(terms_of(state))
+    half = _half(terms)
     last = known.last
     if new.status != last.status or (half and now >= known.at + half):
         return True
     if _days(new) != _days(last):
         return True
-    least = max(units, -(-percent * last.atp // 100))
+    least = max(terms.publish_units, -(-terms.publish_percent * last.atp // 100))
     pairs = ((new.atp, last.atp), *((a.quantity, b.quantity) for a, b in zip(new.horizon, last.horizon, strict=True)))
     return any(abs(mine - theirs) >= least for mine, theirs in pairs)
 
@@ -121,20 +152,6 @@ def _days(answer: AvailabilityChanged) -> tuple[str, list[str]]:
     return first.date if first else "", [one.date for one in answer.horizon]
 
 
-def _risky(effects: Sequence[Effect], channel: str) -> bool:
-    """Say whether a risk of the channel, or of the SKU, became another one; its figures alone make it no other."""
-    return any(
-        isinstance(one, RiskChanged)
-        and one.transition != "restated"
-        and (one.scope == channel or one.kind in ("oversold", "negative_stock"))
-        for one in effects
-    )
-
-
-def _of(effects: Sequence[Effect], key: str) -> list[AvailabilityChanged]:
-    return [one for one in effects if isinstance(one, AvailabilityChanged) and one.key == key]
-
-
 def _half(terms: ChannelTerms) -> int:
     """Half the time for which an answer is good, in microseconds; 0 where it does not age."""
     return max(SECOND, terms.ttl_s * SECOND // 2) if terms.ttl_s else 0
@@ -142,8 +159,3 @@ def _half(terms: ChannelTerms) -> int:
 
 def _timer(sku: str, channel: str, time: int) -> str:
     return review_key(-(-time // SECOND), sku, f"told|{channel}")
-
-
-def _now(rows: Rows, changes: Mapping[str, Row | None], summary: Summary) -> int:
-    clock = changes.get(CLOCK_KEY) or rows.get(CLOCK_KEY)
-    return clock.tick if isinstance(clock, Clock) else summary.clock

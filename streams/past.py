@@ -19,8 +19,10 @@ from confluent_kafka import OFFSET_BEGINNING, Message
 
 from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
+from atp.events import SECOND, TimeTicked
 from atp.fold import Frame
 from avro_schemas import codec
+from avro_schemas.schemas import MAGIC
 from sinks.committed import CommittedReader
 from streams.batch import Batch, Place, Record
 from streams.broker import resolve_brokers
@@ -28,6 +30,7 @@ from streams.checkpoint import MARKER_KEY, decode_marker
 from streams.memory import MemoryRows
 from streams.reader import Progress, normal
 from streams.settings import Settings
+from streams.sku_rows import TIMED
 from streams.topics_admin import topic_name
 from topologies.inventory import INVENTORY
 from topologies.partitioning import partition_of
@@ -39,6 +42,10 @@ BATCH = 1_000
 TAIL = 64
 """Offsets from the end of a changelog in which the last marker is looked for."""
 MILLISECOND = 1_000
+NEVER = 10**10
+"""A second after all that timers name."""
+TICK = MAGIC + codec.fingerprint_of(TimeTicked)
+"""How the bytes of a tick begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class PastFold:
         self._frame = Frame(window=window, decided=decided)
         self._event_time_max = event_time_max
         self._epochs = list(epochs)
+        self._waiting: Record | None = None
+        """The last tick, where nothing waited for it and nothing came since."""
+        self._due: int | None = None
         self.rows = MemoryRows()
         self.records = 0
         self.last_ms: int | None = None
@@ -87,24 +97,51 @@ class PastFold:
             return
         if self._event_time_max is not None and _dated_after(record, self._event_time_max):
             return
-        while self._epochs and record.offset >= self._epochs[0][1]:
-            # Events name epochs: what a channel acknowledged is of what was said at its time.
-            self.flush()
-            self._frame = replace(self._frame, epoch=self._epochs.pop(0)[0])
-            self._batch = self._new()
-        self._batch.fold(*record)
         self.records += 1
         self.last_ms = record.timestamp_ms
+        time = _tick_time(record)
+        if time is not None and time < self._due_at():
+            # Nothing waits for this tick: what it changes is the clock, which the next record finds where it should be.
+            if self._waiting is None or time > (_tick_time(self._waiting) or 0):
+                self._waiting = record
+            return
+        self._catch_up()
+        self._fold(record)
         if len(self._batch) >= BATCH:
-            self.flush()
+            self._seal()
 
     def flush(self) -> None:
         """Bring `rows` up to what was folded. Raises: FatalError where the fold made stock out of nothing."""
-        if not len(self._batch):
-            return
-        for key, row in self._batch.seal().changes.items():
-            self.rows.put(key, row)
-        self._batch = self._new()
+        self._catch_up()
+        self._seal()
+
+    def _catch_up(self) -> None:
+        if self._waiting is not None:
+            record, self._waiting = self._waiting, None
+            self._fold(record)
+
+    def _fold(self, record: Record) -> None:
+        while self._epochs and record.offset >= self._epochs[0][1]:
+            # Events name epochs: what a channel acknowledged is of what was said at its time.
+            self._seal()
+            self._frame = replace(self._frame, epoch=self._epochs.pop(0)[0])
+            self._batch = self._new()
+        self._batch.fold(*record)
+        self._due = None
+
+    def _seal(self) -> None:
+        if len(self._batch):
+            for key, row in self._batch.seal().changes.items():
+                self.rows.put(key, row)
+            self._batch = self._new()
+
+    def _due_at(self) -> int:
+        """The time of the first timer: whatever depends on the passing of time has one."""
+        if self._due is None:
+            firsts = (next(self._batch.rows.scan(f"{letter}|"), None) for letter in TIMED)
+            seconds = [int(first[0].split("|", 2)[1]) for first in firsts if first is not None]
+            self._due = min(seconds, default=NEVER) * SECOND
+        return self._due
 
     def _new(self) -> Batch:
         return Batch(INVENTORY, self._place, self.rows, self._frame)
@@ -206,6 +243,17 @@ def _record(message: Message) -> Record:
         value if isinstance(value, bytes) else None,
         message.headers(),  # type: ignore[arg-type]  # a list, where there are any
     )
+
+
+def _tick_time(record: Record) -> int | None:
+    """Return the time of a tick, None where the record is none."""
+    value = record.value
+    if value is None or not value.startswith(TICK):
+        return None
+    try:
+        return codec.decode_event(value).event_time
+    except PoisonError:
+        return None
 
 
 def _dated_after(record: Record, time: int) -> bool:

@@ -7,10 +7,16 @@ from typing import get_args
 import pytest
 
 from atp import effects
+from atp.fold import Frame
+from cli.what_if import as_plain
 from sinks.erp_format import COLUMNS, FIRST, Cut, Posted, Span, build
 from sinks.tables import SCHEMAS
 from streams.answer import answer
+from streams.explain import explain
+from streams.memory import MemoryRows
 from streams.reader import MappingRows
+from streams.sku_rows import SkuRows
+from streams.what_if import suppose
 from tests.sinks.rig import line
 from topologies.inventory import INVENTORY
 from topologies.topics import Topic
@@ -76,3 +82,11 @@ def test_the_tables_of_a_snapshot_are_described() -> None:
 
 def test_the_answer_about_a_sku_is_described() -> None:
     assert set(answer(MappingRows({}), "A")) <= first_cells(SECTIONS["atp show SKU --json"])
+
+
+def test_a_derivation_and_what_would_change_are_described() -> None:
+    where = {"source": "changelog", "worker": "", "partition": 0, "position": 0, "moment": None}
+    assert set(explain(MappingRows({}), "A")) | set(where) <= first_cells(SECTIONS["atp explain SKU --json"])
+    supposed = suppose(MappingRows({}), "A", [], Frame(window=1))
+    plain = as_plain("A", SkuRows(MemoryRows(), 0, 0, 0, {"source": "worker", "worker": ""}), supposed)
+    assert set(plain) <= first_cells(SECTIONS["atp what-if SKU --event FILE --json"])

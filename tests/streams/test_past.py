@@ -17,6 +17,8 @@ from atp.events import (
     GoodsReceived,
     PolicyChanged,
     PolicyFields,
+    Ref,
+    ReservationPlaced,
     SaleRecorded,
     TimeTicked,
 )
@@ -76,6 +78,36 @@ def test_the_rows_are_those_that_a_worker_had_after_every_record() -> None:
     assert 0 < past.records < 600
 
 
+def test_ticks_that_nothing_waits_for_are_passed_over_and_change_nothing() -> None:
+    events: list[Event] = []
+    for number, event in enumerate(movements(120, seed=6, skus=2)):
+        claim = Ref(f"O-{number}", 1)
+        events.append(event)
+        for second in range(5):
+            tick = Document("tick", f"{number}-{second}", 1)
+            events.append(TimeTicked(source="clock", document=tick, event_time=event.event_time + second * 200_000))
+        if number % 10 == 0:
+            events.append(
+                ReservationPlaced(
+                    source="web", document=Document("hold", str(number), 1), event_time=event.event_time, sku="SKU-1",
+                    order=claim, channel="web", quantity=1, state="soft", expires_at=event.event_time + 7 * SECOND,
+                )
+            )  # fmt: skip
+    driver = TopologyDriver()
+    past = PastFold("SKU-1", Place("stock-events", 0, 1), WINDOW, {}, None)
+    folded = 0
+    for record in records(events):
+        driver.send_bytes(record.key, record.value)
+        past.take(record)
+        folded += past._waiting is None
+    past.flush()
+    held = {k.split("/")[-1] if k[1] == "/" else k: row for k, row in driver.snapshot().items()}
+    mine = {k: row for k, row in held.items() if concerns(k, "SKU-1")}
+    assert dict(past.rows.scan("")) == mine
+    assert any(key.startswith("c|") for key in mine)
+    assert folded < len(events) / 2
+
+
 def test_by_event_time_what_came_later_counts_where_it_is_dated() -> None:
     events = day()
     middle = events[len(events) // 2].event_time
@@ -111,11 +143,11 @@ def test_what_a_channel_applied_is_of_the_epoch_of_its_time() -> None:
 
     stock = Document("grn", "G", 1)
     received = GoodsReceived(source="wms", document=stock, event_time=START, sku="SKU-1", location="S1", quantity=9)
-    events = [received, sold(1, 1), told(1, 2, 0, 1), sold(2, 3), told(2, 4, 2, 2)]
+    events: list[Event] = [received, sold(1, 1), told(1, 2, 0, 1), sold(2, 3), told(2, 4, 2, 2)]
     shown = {}
     for name, epochs in (("with", [(2, 5)]), ("without", [])):
         past = PastFold("SKU-1", Place("stock-events", 0, 1), WINDOW, {}, None, epochs)
-        for record in records(list(events)):
+        for record in records(events):
             past.take(record)
         past.flush()
         copy = past.rows.get("h|SKU-1|web")
