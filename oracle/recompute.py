@@ -70,7 +70,8 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
 def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
     """Fill the tables of docs/verify.md, from facts to channels.
 
-    `window_us` is the window `W` in microseconds. Reads the tables of `Ledger`, and `answers`.
+    `window_us` is the window `W` in microseconds. Reads the tables of `Ledger`, what was answered to requests
+    (`answers`), and of `held` how far positions are to be trusted.
     """
     db.execute("SET VARIABLE window_us = ?::BIGINT", [window_us])
     _run(db, "snapshots", "validity", "admission")
