@@ -262,6 +262,7 @@ def _moved(
         dated=dated,
         inbound=_inbound(draft, sku, policies) if demand.supply else known.inbound,
         fences=_drawn_on(known.fences, demand),
+        at_risk=known.at_risk,
     )
 
 
@@ -293,6 +294,7 @@ def survey(
         dated=_dated(days),
         inbound=_inbound(draft, sku, policies),
         fences=fences_of(draft, sku, fences, policies.now),
+        at_risk=known.at_risk if known else (),
     )
 
 
@@ -375,22 +377,36 @@ def limit(
 
 
 def _judge_network(draft: Draft, sku: str, summary: Summary, network: Network, now: int) -> Summary:
-    """Judge what is promised beyond what is there."""
+    """Judge what is promised beyond what is there; nearly always there is nothing to say, and nothing is asked."""
     missing = net.shortage(network, summary.channels)
-    evidence = {"pending": str(sum(network.pending.values())), "uncovered": str(network.uncovered)}
-    waits = judge(draft, sku, OVERSOLD, "", "CRITICAL", missing, now, bad=missing > 0, evidence=evidence)
+    bad: dict[str, tuple[str, str, str, int, dict[str, str]]] = {}
+    if missing > 0:
+        evidence = {"pending": str(sum(network.pending.values())), "uncovered": str(network.uncovered)}
+        bad[f"{OVERSOLD}|"] = (OVERSOLD, "", "CRITICAL", missing, evidence)
     open_rings = {fence.channel: fence.open for fence in network.fences}
     for state in summary.channels:
         name = state.channel
-        ring_open = open_rings.get(name, 0)
-        lacks = ring_open - state.ring
-        evidence = {"ring": str(state.ring), "ring_open": str(ring_open)}
-        waits |= judge(draft, sku, RING_SHORT, name, "MEDIUM", lacks, now, bad=lacks > 0, evidence=evidence)
-        soon = [units for day, units in state.horizon if day <= network.today + PROJECTED_DAYS]
-        least = min(soon, default=0)
-        evidence = {"atp": str(state.atp), "lowest": str(least)}
-        bad = least < 0 and not missing
-        waits |= judge(draft, sku, PROJECTED, name, "MEDIUM", least, now, bad=bad, evidence=evidence)
+        lacks = open_rings.get(name, 0) - state.ring
+        if lacks > 0:
+            evidence = {"ring": str(state.ring), "ring_open": str(open_rings[name])}
+            bad[f"{RING_SHORT}|{name}"] = (RING_SHORT, name, "MEDIUM", lacks, evidence)
+        least = min((units for day, units in state.horizon if day <= network.today + PROJECTED_DAYS), default=0)
+        if least < 0 and not missing:
+            evidence = {"atp": str(state.atp), "lowest": str(least)}
+            bad[f"{PROJECTED}|{name}"] = (PROJECTED, name, "MEDIUM", least, evidence)
+    if not bad and not network.at_risk:
+        return summary
+    waits = False
+    for kind, scope, severity, units, evidence in bad.values():
+        judge(draft, sku, kind, scope, severity, units, now, bad=True, evidence=evidence)
+    still = list(bad)
+    for standing_ in network.at_risk:
+        kind, scope = standing_.split("|", 1)
+        if standing_ not in bad and judge(draft, sku, kind, scope, "", 0, now, bad=False):
+            waits = True
+            still.append(standing_)
+    if tuple(sorted(still)) != network.at_risk:
+        draft.put(network_key(sku), replace(network, at_risk=tuple(sorted(still))))
     return look_later(draft, sku, summary, max(now, draft.tick or 0) + NEGATIVE_CALM) if waits else summary
 
 

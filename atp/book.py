@@ -395,6 +395,8 @@ class Network:
     dated: tuple[Dated, ...]
     inbound: tuple[Inbound, ...]
     fences: tuple[Fence, ...]
+    at_risk: tuple[str, ...] = ()
+    """`kind|scope` of what stood when promises were last judged: only those have a calm to be told."""
 
 
 @immutable

@@ -200,7 +200,7 @@ class Ledger:
 
     def expire(self, lines: Sequence[str], last: int | None) -> None:
         """Look at claim lines whose time has come since the tick before, `last`."""
-        for line in lines:
+        for line in dict.fromkeys(lines):  # A line has a timer for each of its takes: several may be due at once.
             row = self.draft.get(claim_key(self.sku, line))
             if isinstance(row, Claim):
                 self._change(standing(row, last), standing(row, self.draft.tick), line)
