@@ -133,7 +133,7 @@ def _refuse(message: str) -> None:
 
 
 def _step(step: Plain) -> str:
-    units = "" if step["units"] is None else str(step["units"])
+    units = "" if step["units"] is None else f"{step['units']}{' %' if step['what'] == 'share percent' else ''}"
     last = step["last"]
     moved = f"{last['type']} {last['event_time']} {paper(last['key'])}".strip() if last else ""
     return f"{units:>8}  {step['what']:<30} {'; '.join(word for word in (step['note'], moved) if word)}".rstrip()

@@ -214,7 +214,7 @@ def paper(key: str) -> str:
     words = [word.replace("%7C", "|").replace("%25", "%") for word in key.split("|")]
     if len(words) < 4:
         return key
-    return f"{words[1]} {words[2]} line {words[3]} of {words[0]}"
+    return f"{words[1]} {words[2]} line {words[3]}{' of ' if words[0] else ''}{words[0]}"
 
 
 def _moved(event: Answer) -> str:

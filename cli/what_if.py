@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from atp.book import business_key
-from atp.effects import AvailabilityChanged, Effect, ErpLine, RequestDecided, RiskChanged, VarianceChanged
+from atp.effects import (
+    AdviceChanged,
+    AvailabilityChanged,
+    Effect,
+    ErpLine,
+    ExceptionChanged,
+    RequestDecided,
+    RiskChanged,
+    VarianceChanged,
+)
 from atp.errors import FatalError
 from atp.events import Event
 from atp.fold import Frame
@@ -29,6 +39,8 @@ KINDS = {
     "decisions": RequestDecided,
     "risks": RiskChanged,
     "variances": VarianceChanged,
+    "exceptions": ExceptionChanged,
+    "advice": AdviceChanged,
     "erp_lines": ErpLine,
 }
 """Effects by the name of their list in the JSON answer; what is none of these is listed under `others`."""
@@ -109,7 +121,7 @@ def told(sku: str, found: SkuRows, supposed: Supposed) -> Iterator[str]:
         if entries:
             yield f"\n{title.replace('_', ' ')}"
         for entry in entries:
-            name = " ".join(str(entry[key]) for key in COMPARED[title].keys)
+            name = " ".join(str(entry[key]) for key in COMPARED[title].keys if entry[key] != "")
             figures = ", ".join(
                 f"{figure.replace('_', ' ')} {_figure(was)} -> {_figure(now)}"
                 for figure, (was, now) in entry["changes"].items()
@@ -120,8 +132,10 @@ def told(sku: str, found: SkuRows, supposed: Supposed) -> Iterator[str]:
     yield from _said("variances", [_variance(e) for e in supposed.effects if isinstance(e, VarianceChanged)])
     postings = [effect for effect in supposed.effects if isinstance(effect, ErpLine)]
     yield from _said("posting lines", [_posting(one) for one in postings])
-    others = [plain(effect) for effect in supposed.effects if _kind(effect) == "others"]
-    yield from _said("others", [json.dumps(one, ensure_ascii=False) for one in others])
+    yield from _said("exceptions", [_exception(e) for e in supposed.effects if isinstance(e, ExceptionChanged)])
+    yield from _said("advice", [_advice(e) for e in supposed.effects if isinstance(e, AdviceChanged)])
+    others = Counter(type(effect).__name__ for effect in supposed.effects if _kind(effect) == "others")
+    yield from _said("others", [f"{count} {name}" for name, count in sorted(others.items())])
     if not any(changed.values()) and not supposed.effects:
         yield "\nnothing would change"
 
@@ -158,8 +172,12 @@ def _said(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _figure(value: object) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return "none"
+    if isinstance(value, dict):
+        return " ".join(map(str, value.values()))
+    if isinstance(value, list):
+        return f"[{', '.join(map(_figure, value))}]"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -174,6 +192,14 @@ def _risk(one: RiskChanged) -> str:
 
 def _variance(one: VarianceChanged) -> str:
     return f"{one.status} {one.kind} at {one.location}: expected {one.expected}, observed {one.observed}, {one.diff:+d}"
+
+
+def _exception(one: ExceptionChanged) -> str:
+    return f"{one.transition} {one.severity} {one.kind} {one.scope}: {one.action}"
+
+
+def _advice(one: AdviceChanged) -> str:
+    return f"{one.status} {one.kind} at {one.location}: {one.quantity or ''} {one.action}".replace(":  ", ": ")
 
 
 def _posting(one: ErpLine) -> str:

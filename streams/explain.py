@@ -204,17 +204,13 @@ class _Derivation:
         if network is None:
             return
         number = next(i for i, one in enumerate(channels) if one.channel == state.channel)
-        promises = _all_promises(network, channels)
+        promises, names = _all_promises(network, channels)
         cells = [(cell.exposed, cell.serves) for cell in network.cells]
         left = net.takeable(cells, promises, number)
         if promises:
-            names = ", ".join(
-                f"{promise.units} {'uncovered' if promise.channel == net.ANY else channels[promise.channel].channel}"
-                for promise in promises
-            )
             elsewhere = [(0 if mask >> number & 1 else units, mask) for units, mask in cells]
             note = (
-                f"of the promises ({names}), {net.flow(cells, promises)} can be served in all, "
+                f"of what is promised ({', '.join(names)}), {net.flow(cells, promises)} can be served in all, "
                 f"{net.flow(elsewhere, promises)} of them elsewhere"
             )
             yield _step("promised beside", left - sum_exposed, note)
@@ -236,10 +232,20 @@ def arithmetic(state: ChannelState, terms: ChannelTerms) -> str:
     return f"{text}; ATP {capped(raw, terms)}"
 
 
-def _all_promises(network: Network, channels: Sequence[ChannelState]) -> list[net.Promise]:
+def _all_promises(network: Network, channels: Sequence[ChannelState]) -> tuple[list[net.Promise], list[str]]:
+    """Return the promises that compete for stock, and their names."""
     base = net.promises_of(network, channels)
-    rings = net.rings_of(network, channels, base)
-    return base + [net.Promise(units=units, channel=number) for number, units in rings.items() if units]
+    rings = [
+        net.Promise(units=units, channel=number)
+        for number, units in net.rings_of(network, channels, base).items()
+        if units
+    ]
+    names = [f"{one.units} {_waiting(one, channels)}" for one in base]
+    return base + rings, names + [f"{one.units} ring-fenced for {channels[one.channel].channel}" for one in rings]
+
+
+def _waiting(promise: net.Promise, channels: Sequence[ChannelState]) -> str:
+    return "uncovered" if promise.channel == net.ANY else f"pending for {channels[promise.channel].channel}"
 
 
 def _where(terms: ChannelTerms) -> str:

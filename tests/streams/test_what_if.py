@@ -112,5 +112,12 @@ def test_differences_are_told_in_figures() -> None:
     assert plain["effects"]["decisions"][0]["as_of"] == "2026-11-20T09:05:00Z"
     assert {one["kind"] for one in plain["effects"]["risks"]} >= {"negative_stock"}
     text = "\n".join(told("CHAIR", where, supposed))
-    for words in ("S1: on hand 10 -> -23", "R-1: accepted 4 of 4; could take 7", "opened HIGH negative_stock S1: -23"):
+    for words in (
+        "S1: on hand 10 -> -23",
+        "R-1: accepted 4 of 4; could take 7",
+        "opened HIGH negative_stock S1: -23",
+        "opened HIGH negative_stock S1: count this location",
+        "proposed count at S1: count this SKU",
+        "oversold: severity none -> CRITICAL",
+    ):
         assert words in text
