@@ -5,7 +5,6 @@ record is looked up in tables. What it writes is plain Avro: tests compare it wi
 """
 
 from collections.abc import Callable
-from operator import attrgetter, call
 from typing import Any
 
 from avro_schemas.schemas import Schema
@@ -22,6 +21,9 @@ _GO_ON = [bytes([z & 127 | 128, z >> 7 | 128]) for z in range(1 << 14)]
 
 SHORT = 24
 """Texts up to this length are names, kinds and accounts, which come again; longer ones are keys, which do not."""
+MANY_NULLS = 3
+INSTANTS = 4_096
+"""Times whose bytes are kept at most."""
 REMEMBERED = 50_000
 """Texts whose bytes are kept at most, about 10 MB."""
 
@@ -59,7 +61,8 @@ class _Texts(dict[str, bytes]):
 _LONGS = _Longs()
 _LONGS.update({n: _LONGS[n] for n in range(-1024, 1 << 13)})
 _long: Write = _LONGS.__getitem__
-_text: Write = _Texts().__getitem__
+_TEXTS = _Texts()
+_text: Write = _TEXTS.__getitem__
 _BOOLEAN = {False: b"\x00", True: b"\x01"}
 
 
@@ -67,12 +70,34 @@ def _bytes(raw: bytes) -> bytes:
     return _long(len(raw)) + raw
 
 
-def _instant(number: int) -> bytes:
-    """Write a number that takes 43 to 56 bits, as the times of our days do, without a loop."""
-    if not 1 << 42 <= number < 1 << 55:
-        return _long(number)
-    z = number << 1
-    return _GO_ON[z & 16383] + _GO_ON[z >> 14 & 16383] + _GO_ON[z >> 28 & 16383] + _varint(z >> 42)
+class _Instants(dict[int, bytes]):
+    """Times: that of an event goes into most of what follows from it, so the last ones are remembered."""
+
+    def __missing__(self, number: int) -> bytes:
+        if not 1 << 48 <= number < 1 << 55:
+            return _long(number)
+        # The times of our days take 49 to 55 bits: no loop is needed.
+        z = number << 1
+        made = _GO_ON[z & 16383] + _GO_ON[z >> 14 & 16383] + _GO_ON[z >> 28 & 16383] + _TWO[z >> 42]
+        if len(self) >= INSTANTS:
+            self.clear()
+        self[number] = made
+        return made
+
+
+_INSTANTS = _Instants()
+_instant: Write = _INSTANTS.__getitem__
+
+
+KNOWN: dict[str, Any] = {
+    "LONG": _LONGS,
+    "TEXT": _TEXTS,
+    "TRUTH": _BOOLEAN,
+    "TIME": _INSTANTS,
+    "NULL": NULL,
+    "SOME": _SOME,
+}
+"""What the expressions below call by name."""
 
 
 def optional_bytes(write: Write) -> Write:
@@ -90,45 +115,52 @@ def writer(schema: Schema, special: dict[str, Write] | None = None) -> Write:
 
 
 def _record(schema: Schema, named: dict[str, Write], special: dict[str, Write]) -> Write:
+    """Write the fields of a record one after another, in one expression; many nulls at its end in one stroke.
+
+    The expression is put together as text: a call for each field would cost as much again as what it writes.
+    """
     fields = schema["fields"]
-    writers = [special.get(field["name"]) or _writer(field["type"], named) for field in fields]
-    names = [field["name"] for field in fields]
-    if not fields:
-        made: Write = lambda _: b""  # noqa: E731
-    elif schema["name"] == "Pair":
-        first, second = writers
-        made = lambda pair: first(pair[0]) + second(pair[1])  # noqa: E731
-    else:
-        made = _joined(names, writers, [_nullable(field["type"]) for field in fields])
+    known = dict(KNOWN)
+    terms = []
+    for number, field in enumerate(fields):
+        name = f"value[{number}]" if schema["name"] == "Pair" else f"value.{field['name']}"
+        if (by_hand := special.get(field["name"])) is not None:
+            known[f"write_{number}"] = by_hand
+            terms.append(f"write_{number}({name})")
+        else:
+            terms.append(_term(field["type"], name, f"write_{number}", known, named))
+    tail = 0
+    while tail < len(fields) and _nullable(fields[-tail - 1]["type"]):
+        tail += 1
+    whole = _all_of(terms)
+    if tail >= MANY_NULLS:
+        front, nulls = terms[: len(terms) - tail], NULL * tail
+        none = " is ".join((*(f"value.{field['name']}" for field in fields[-tail:]), "None"))
+        whole = f"{_all_of([*front, repr(nulls)])} if {none} else {whole}"
+    made: Write = eval(f"lambda value: {whole}", known)  # noqa: S307 - of names in schemas of this package alone
     named[f"{schema.get('namespace', '')}.{schema['name']}"] = made
     return made
 
 
-def _joined(names: list[str], writers: list[Write], nullable: list[bool]) -> Write:
-    """Write the fields one after another; a tail of nulls, as most records have, in one stroke."""
-    tail = 0
-    while tail < len(names) and nullable[-tail - 1]:
-        tail += 1
-    if len(names) == 1:
-        (name,), (only,) = names, writers
-        return lambda value: only(getattr(value, name))
-    whole, join = attrgetter(*names), b"".join
-    if tail < 3:
-        return lambda value: join(map(call, writers, whole(value)))
-    cut = len(names) - tail
-    nones, nulls, front = (None,) * tail, NULL * tail, writers[:cut]
-
-    def write(value: Any) -> bytes:
-        values = whole(value)
-        if values[cut:] == nones:
-            return join(map(call, front, values)) + nulls
-        return join(map(call, writers, values))
-
-    return write
+def _all_of(terms: list[str]) -> str:
+    return f"b''.join(({', '.join(terms)},))" if len(terms) > 1 else "".join(terms) or "b''"
 
 
 def _nullable(schema: Schema) -> bool:
     return isinstance(schema, list) and schema[0] == "null"
+
+
+def _term(schema: Schema, value: str, own: str, known: dict[str, Any], named: dict[str, Write]) -> str:
+    """Return the expression that writes `value`; what it calls lies in `known`, under the name `own`."""
+    if isinstance(schema, list):
+        return f"NULL if (own := {value}) is None else SOME + {_term(schema[1], 'own', own, known, named)}"
+    simple = {"long": f"LONG[{value}]", "string": f"TEXT[{value}]", "boolean": f"TRUTH[{value}]"}
+    if isinstance(schema, str) and schema in simple:
+        return simple[schema]
+    if isinstance(schema, dict) and schema.get("logicalType") == "timestamp-micros":
+        return f"TIME[{value}]"
+    known[own] = _writer(schema, named)
+    return f"{own}({value})"
 
 
 def _writer(schema: Schema, named: dict[str, Write]) -> Write:
