@@ -193,8 +193,8 @@ def test_channels_are_equal(events: list[Event]) -> None:
     by_line: dict[object, set[str]] = {}
     for event in events:
         for each in (event, getattr(event, "replacement", None)):
-            if each is not None and each.order is not None:
-                by_line.setdefault(each.order, set()).add(each.channel)
+            if each is not None and (line := line_of(each)) is not None:
+                by_line.setdefault(line, set()).add(each.channel)
     assume(all(len(channels) == 1 for channels in by_line.values()))
     straight, mirrored = Folded([*events, last]).shown(), Folded([*map(swapped, events), last]).shown()
     assert {(names.get(channel, channel), place): v for (channel, place), v in straight.items()} == mirrored
