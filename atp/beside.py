@@ -42,7 +42,7 @@ from atp.masters import change
 from atp.outcome import Frame, Outcome, oldest_of, text_of
 from atp.overdue import watch
 from atp.reviews import review
-from atp.snapshots import as_count, receive, restate
+from atp.snapshots import as_count, recall, receive, restate
 
 LOOKING = frozenset((CountRecorded, TimeTicked, PolicyChanged))
 """Events that are looked at whatever they change."""
@@ -87,11 +87,14 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
             watch(draft, key)
         if not isinstance(summary, Summary):
             continue
-        if (isinstance(event, PolicyChanged) or rows.get(key) is None) and is_asked(draft, key[2:]):
-            review_later(draft, key[2:], max(draft.tick or 0, event.event_time))
+        sku, before = key[2:], rows.get(key)
+        if (isinstance(event, PolicyChanged) or before is None) and is_asked(draft, sku):
+            review_later(draft, sku, max(draft.tick or 0, event.event_time))
+        if before is None and (known := recall(draft, sku, summary)) is not summary:
+            summary = known  # noqa: PLW2901 - from here on with what others said before
+            draft.put(key, summary)
         if not _is_compared(summary):
             continue
-        sku, before = key[2:], rows.get(key)
         oldest = oldest_of(summary.clock, draft.tick, frame)
         follow(draft, sku, summary)
         restate(draft, summary, sku, oldest)

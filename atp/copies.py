@@ -136,7 +136,7 @@ def _apply(
     # Versions of another epoch are those of another book: what they said is not known here.
     quantity = dict(published).get(version) if epoch == draft.epoch else None
     after = replace(was, epoch=epoch, version=version, quantity=quantity, acked_at=time, published=published)
-    if channel not in summary.copied:
+    if channel not in summary.copied and isinstance(draft.get(summary_key(sku)), Summary):
         summary = replace(summary, copied=tuple(sorted((*summary.copied, channel))))
         draft.put(summary_key(sku), summary)
     if state is None:

@@ -39,7 +39,7 @@ def moved_at(evidence: Evidence, location: str) -> Vector:
 
 
 def buckets_at(draft: Draft, sku: str, location: str, watermark: Watermark, oldest: int) -> Vector:
-    """Units by bucket of a position, as of a watermark; counts that it has not heard of are taken off too."""
+    """Units by bucket of a position, as of a watermark; what counts of a later time found is taken off too."""
     row = draft.get(position_key(sku, location))
     if not isinstance(row, Position):
         return [0, 0, 0, 0]
@@ -48,9 +48,7 @@ def buckets_at(draft: Draft, sku: str, location: str, watermark: Watermark, olde
         if evidence.legs:
             held = [have - more for have, more in zip(held, moved_at(evidence, location), strict=True)]
     for count in row.counts:
-        told = draft.get(evidence_key(sku, count.key))
-        source, seq = (told.source, told.source_seq) if isinstance(told, Evidence) else ("", None)
-        if not covers(watermark, count.as_of, source, seq):
+        if count.as_of > watermark.as_of:
             held[BUCKETS.index(count.bucket)] -= count.variance
     return held
 
@@ -58,10 +56,14 @@ def buckets_at(draft: Draft, sku: str, location: str, watermark: Watermark, olde
 def claims_at(draft: Draft, sku: str, location: str, watermark: Watermark, oldest: int) -> int:
     """Open units of claims as of a watermark: placed at a location, or of the SKU as a whole where it is empty."""
     since: dict[str, dict[str, int]] = {}
-    for _, evidence in unheard(draft, sku, watermark, oldest):
+    """By line and word: units that it has not heard of; 0 for a word that it has heard of in full."""
+    for _, evidence in draft.scan(evidence_key(sku, "")):
+        if not isinstance(evidence, Evidence) or not evidence.marks or evidence.event_time < oldest:
+            continue
+        heard = covers(watermark, evidence.event_time, evidence.source, evidence.source_seq)
         for mark in evidence.marks:
             of_line = since.setdefault(mark.line, {})
-            of_line[mark.word] = of_line.get(mark.word, 0) + mark.units
+            of_line[mark.word] = of_line.get(mark.word, 0) + (0 if heard else mark.units)
     total = 0
     for key, row in draft.scan(claim_key(sku, "")):
         if not isinstance(row, Claim):

@@ -24,6 +24,7 @@ from atp.book import (
     Summary,
     Variance,
     business_key,
+    copy_key,
     escape,
     evidence_key,
     position_key,
@@ -95,9 +96,25 @@ def receive(rows: Rows, event: SnapshotReceived, frame: Frame, tick: int | None)
     if before is not None and before.key != key and _order(before) > _order(snapshot):
         return Outcome(verdict="superseded", changes=draft.changes, effects=())
     _compare(draft, sku, kind, what, event.location, snapshot, oldest)
-    reach = ALWAYS if event.through_seq else as_of
-    draft.put(summary_key(sku), replace(summary, compared=max(summary.compared, reach)))
+    if isinstance(row, Summary):  # What is heard of a SKU before its first fact is found by `recall`.
+        draft.put(summary_key(sku), replace(row, compared=max(row.compared, _reach(snapshot))))
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
+
+
+def recall(draft: Draft, sku: str, summary: Summary) -> Summary:
+    """Note what others said of a SKU that is new to the book."""
+    reach = 0
+    for _, row in draft.scan(variance_key(sku, "", "")[:-1]):
+        if isinstance(row, Variance) and row.snapshot is not None:
+            reach = max(reach, _reach(row.snapshot))
+    prefix = copy_key(sku, "")
+    copied = tuple(key[len(prefix) :] for key, _ in draft.scan(prefix))
+    return replace(summary, compared=reach, copied=copied) if reach or copied else summary
+
+
+def _reach(snapshot: Snapshot) -> int:
+    """The latest time of an event that the snapshot may have heard of."""
+    return ALWAYS if snapshot.through_seq else snapshot.as_of
 
 
 def restate(draft: Draft, summary: Summary, sku: str, oldest: int) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from atp.events import Envelope, Event
+from atp.events import Envelope, Event, SnapshotReceived
 from tests.core.claims_model import Decisions, LineAnswer, day_of, line_answers
 from tests.core.compare_model import SnapshotAnswer, snapshot_answers, trading_days, with_zeros
 from tests.core.kits_model import kit_answers, kits_of
@@ -134,10 +134,11 @@ def answer(log: Sequence[Event], window: int, decisions: Decisions = NONE_ACCEPT
     whole = Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter(), today=today)
     for sku in j.skus():
         _answer_sku(j, sku, whole, decisions)
-        whole.snapshots.extend(snapshot_answers(log, sku, j.facts(sku), decisions))
         whole.days.update(trading_days(log, j.facts(sku)))
     exposed = {key: p.atp for key, p in whole.positions.items()}
     whole.availability.update(kit_answers(j, kits_of(log, j.tick), exposed, dict(whole.availability)))
+    for sku in sorted({event.sku for event in log if isinstance(event, SnapshotReceived)}):
+        whole.snapshots.extend(snapshot_answers(log, sku, j.facts(sku), decisions))
     return replace(whole, erp=Counter({k: v for k, v in whole.erp.items() if v}))
 
 
