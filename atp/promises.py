@@ -276,18 +276,23 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
     holder = next((k for k, row in rows.scan(supply_key(sku, "")) if _says(row, key)), where)
     held = rows.get(holder)
     told = _said(held.said if isinstance(held, Supply) else (), statement)
-    if isinstance(told, Outcome):
-        return told
+    summary_row = rows.get(summary_key(sku))
+    summary = summary_row if isinstance(summary_row, Summary) else NOTHING_YET
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
+    policies = SkuPolicies(draft, sku, summary, summary.clock)
+    ledger = Ledger(draft, sku, summary.clock, oldest_of(summary.clock, tick, frame), policies)
+    if isinstance(told, Outcome):
+        known_channel = not event.channel or any(state.channel == event.channel for state in summary.channels)
+        if told.verdict != "superseded" or known_channel:
+            return told
+        # Out of force, but it names a channel, as a grant may.
+        draft.put(summary_key(sku), settle(draft, ledger, summary, summary.clock, event.channel, policies))
+        return replace(told, changes=draft.changes, effects=tuple(draft.effects))
     said = told
     if holder != where and isinstance(held, Supply):
         draft.put(holder, replace(held, said=tuple(one for one in held.said if one.key != key)))
         said = tuple(sorted([*known.said, statement], key=lambda one: one.key))
     draft.put(where, Supply(said=said, received=known.received, last_time=max(known.last_time, event.event_time)))
-    summary_row = rows.get(summary_key(sku))
-    summary = summary_row if isinstance(summary_row, Summary) else NOTHING_YET
-    policies = SkuPolicies(draft, sku, summary, summary.clock)
-    ledger = Ledger(draft, sku, summary.clock, oldest_of(summary.clock, tick, frame), policies)
     ledger.demand.supply = True
     settled = settle(draft, ledger, summary, summary.clock, event.channel, policies)
     attend(draft, max(summary.clock, tick or 0))

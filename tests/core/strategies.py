@@ -263,6 +263,7 @@ def statements(draw: st.DrawFn, world: World, document: Document, kind: type | N
             common["priority"] = draw(st.integers(0, 2))
         return kind(**common)
     common["location"] = draw(st.sampled_from(("", *world.places, *world.places)))
+    common["channel"] = draw(st.sampled_from(("", "", "", "store", "web")))
     own = kind in (PurchaseOrderPlaced, PurchaseOrderChanged, PurchaseOrderCancelled)
     common["purchase_order"] = draw(st.sampled_from((*PURCHASES, None) if own else PURCHASES))
     if kind is PurchaseOrderCancelled:
