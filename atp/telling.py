@@ -17,11 +17,13 @@ from atp.book import (
     ChannelState,
     ChannelTerms,
     Clock,
+    Part,
     Row,
     Rows,
     Summary,
     Timer,
     Told,
+    part_key,
     review_key,
     summary_key,
     told_key,
@@ -61,7 +63,7 @@ def tell_again(draft: Draft, sku: str, channel: str) -> None:
     if not isinstance(summary, Summary) or not isinstance(row, Told) or draft.tick is None:
         return
     state = next((state for state in summary.channels if state.channel == channel), None)
-    half = _half(terms_of(state)) if state else 0
+    half = _half(terms_of(state)) if state and not _is_kit(draft.get(part_key(sku)), sku) else 0
     answer = row.held or row.last
     if not half or draft.tick < row.at + half or state is None or state.version > answer.version:
         return  # Not asked for, not yet, or a new one comes with this very tick.
@@ -98,6 +100,11 @@ class _Telling:
         if new is not None and known is not None and new.version <= known.last.version:
             return  # Told again just now.
         terms = terms_of(state)
+        part = part_key(sku)
+        if _is_kit(self._changes[part] if part in self._changes else self._rows.get(part), sku):
+            if known is not None:  # The topology of kits answers for it from now on.
+                self._changes[key] = None
+            return
         if not any(terms.telling):
             if known is not None:  # Its policy asks for nothing any more.
                 self._changes[key] = None
@@ -150,6 +157,11 @@ def _must(known: Told, new: AvailabilityChanged | None, terms: ChannelTerms, now
 def _days(answer: AvailabilityChanged) -> tuple[str, list[str]]:
     first: DatedQuantity | None = answer.next_available
     return first.date if first else "", [one.date for one in answer.horizon]
+
+
+def _is_kit(part: Row | None, sku: str) -> bool:
+    """Say whether the topology of kits answers for the SKU."""
+    return isinstance(part, Part) and sku in part.kits
 
 
 def _half(terms: ChannelTerms) -> int:

@@ -106,6 +106,18 @@ def test_what_was_held_back_is_told_when_the_last_answer_grows_old() -> None:
     assert len({one.value for one in records(driver)}) == 2
 
 
+def test_for_a_kit_the_topology_of_kits_answers_alone() -> None:
+    driver = play(policy(1, ttl_s=60, publish_units=50), stock(), sale(1, 1))
+    driver.send_json(line("MasterChanged", 1, 2, kit="CHAIR", components={"LEG": 4}))
+    driver.tick("2026-11-20T09:05:00Z")
+    before = told(driver)
+    driver.send_json(sale(2, 60, 6))
+    for minute in range(7, 12):
+        driver.tick(f"2026-11-20T09:{minute:02}:00Z")
+    assert told(driver) == before
+    assert not any(key.startswith("f|") for key in driver.snapshot())
+
+
 def test_a_policy_that_begins_is_answered_with_a_version_of_its_own() -> None:
     driver = play(stock(), sale(1, 1), policy(1, ttl_s=60))
     driver.tick("2026-11-20T09:01:00Z")
