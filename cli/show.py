@@ -63,7 +63,7 @@ def show(
         known = f"it is known at: {', '.join(places)}" if places else "no location holds any"
         _refuse(f"SKU {sku} was never at {location}; {known}. See all of it: atp show {sku}")
     if not as_json:
-        _print(found)
+        print_answer(found)
 
 
 def _refuse(message: str) -> None:
@@ -71,7 +71,8 @@ def _refuse(message: str) -> None:
     raise typer.Exit(1)
 
 
-def _print(found: Answer) -> None:
+def print_answer(found: Answer) -> None:
+    """Print what is known of a SKU, and where it was read."""
     typer.echo(f"{found['sku']}, events heard up to {found['as_of'] or 'none'} ({_source(found)})\n")
     for text in aligned(
         [tuple(COLUMNS), *(tuple(str(_claimed(one)[n]) for n in COLUMNS.values()) for one in found["positions"])]

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from cli import show as shown
 from sinks.tables import Tables
 from streams.driver import TopologyDriver
 
@@ -95,3 +98,24 @@ def test_a_channel_says_what_it_is_made_of_and_when_there_is_more() -> None:
     assert shown["next_available"] == {"date": "2026-11-24", "quantity": 12}
     assert shown["horizon"] == [{"date": "2026-11-20", "quantity": 0}, {"date": "2026-11-24", "quantity": 12}]
     assert shown["orders_seen_through"] == "2026-11-20T09:09:00Z"
+
+
+def test_atp_show_says_it_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    driver = TopologyDriver()
+    for one in EVENTS:
+        driver.send_json(one)
+    driver.tick("2026-11-20T10:00:00Z")
+    shown.print_answer({**driver.show("CHAIR"), "source": "changelog", "partition": 0, "position": 9})
+    text = capsys.readouterr().out
+    for words in (
+        "S1: 10 sellable - 4 reserved soft = 6; ATP 6",
+        "O-2 line 1 of web, soft: 4 reserved soft at S1, expires at 2026-11-20T11:00:00Z",
+        "O|1 line 1 of web, firm: 2 pending",
+        "O-4 line 1 of web, firm: 2 pending, due on 2026-11-22",
+        "pending for web: 2 without a location",
+        "b2b: 3 granted, 0 taken, 3 open; priority 1, since 2026-11-20T09:02:00Z",
+        "2026-11-24: 12 at S1, shipped, PO-1 line 2",
+        "PO-1 line 2: 20 ordered, 0 confirmed, 12 shipped, 0 received, 20 open",
+        "from 2026-11-24: ",
+    ):
+        assert words in text
