@@ -81,7 +81,8 @@ def test_claims_are_taken_off_as_they_were_at_the_watermark(data: st.DataObject)
 def test_a_snapshot_changes_no_figure(data: st.DataObject) -> None:
     facts = data.draw(strategies.calm(10, promises=True))
     events: list[Event] = [*facts, *data.draw(snapshots())]
-    with_them, without = Folded(ended(events)), Folded(ended(facts))
+    last = strategies.end(events)
+    with_them, without = Folded([*events, last]), Folded([*facts, last])
     assert with_them.positions() == without.positions()
     assert answers(with_them) == answers(without)
     assert with_them.postings == without.postings
