@@ -17,7 +17,8 @@ does not matter. Source: docs/domain.md section "Claims".
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from atp import events as e
 from atp.book import Claim, Mark, claim_key, line_of, supply_key, transfer_key
@@ -71,9 +72,22 @@ NOTHING = Standing(
 )  # fmt: skip
 
 
+FIRST_DAY, LAST_DAY = date(2000, 1, 1).toordinal(), date(2099, 12, 31).toordinal()
+"""A day beyond them stands for `long ago` or `never`: it is taken for the nearest that has a time of ours."""
+DATE_ONLY = len("2026-11-20")
+
+
+@lru_cache(maxsize=10_000)
 def day_number(day: str) -> int:
-    """The day since 1970 of YYYY-MM-DD."""
-    return date.fromisoformat(day).toordinal() - EPOCH_ORDINAL
+    """The day since 1970 of YYYY-MM-DD; of a date with a time the day in UTC."""
+    if len(day) == DATE_ONLY:
+        ordinal = date.fromisoformat(day).toordinal()
+    else:
+        moment = datetime.fromisoformat(day)
+        ordinal = moment.toordinal()
+        if moment.tzinfo is not None and FIRST_DAY <= ordinal <= LAST_DAY:
+            ordinal = moment.astimezone(UTC).toordinal()
+    return min(max(ordinal, FIRST_DAY), LAST_DAY) - EPOCH_ORDINAL
 
 
 def day_text(day: int) -> str:

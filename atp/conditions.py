@@ -11,7 +11,7 @@ from atp.claims import day_number, standing
 from atp.draft import Draft
 from atp.events import DAY, SECOND
 from atp.outcome import text_of
-from atp.outlook import line
+from atp.outlook import earliest_first, line
 from atp.risk import EXPOSURE, NEGATIVE_STOCK, OVERSOLD, PROJECTED
 
 NO_DAY_NAMED = 6 * DAY
@@ -135,7 +135,7 @@ def _of_supply(scope: str, row: Supply) -> Iterable[Condition]:
     if offered < asked:
         yield "supplier_short", scope, where, row.last_time, {**told, "short": str(asked - offered)}
     received = figures.received
-    for one in sorted(notices, key=lambda one: (one.eta or "9999", one.key)):
+    for one in earliest_first(notices):
         late = max(0, one.quantity - received)
         received -= one.quantity - late
         if late and one.eta and not figures.final:

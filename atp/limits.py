@@ -26,6 +26,7 @@ REMEMBERED = 100_000
 """Good names, and good ids, that are remembered at most: about 10 MB each."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_DAY = re.compile(r"[0-9TtWZz:.,+ -]+")
 
 
 class CheckError(PoisonError):
@@ -105,6 +106,8 @@ def check_day(field: str, text: str | None) -> None:
     """A date, or a date with a time."""
     if text is None:
         return
+    if not _DAY.fullmatch(text):  # Python would take any sign between date and time.
+        refuse("invalid", field, f"must be a day like 2026-11-20, not {_shown(text)}")
     try:
         if len(text) == len("2026-11-20"):
             date.fromisoformat(text)

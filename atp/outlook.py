@@ -76,9 +76,7 @@ def inbound_of(what: str, supply: Supply, terms: Callable[[str], SupplyTerms], t
     """
     order = _latest(supply.said, "PurchaseOrderPlaced", "PurchaseOrderChanged", "PurchaseOrderCancelled")
     confirmation = _latest(supply.said, "SupplierConfirmed")
-    notices = sorted(
-        (one for one in supply.said if one.type == "AsnShipped"), key=lambda one: (one.eta or "9999", one.key)
-    )
+    notices = earliest_first(one for one in supply.said if one.type == "AsnShipped")
     figures = line(supply)
     if figures.final:
         return []
@@ -148,6 +146,11 @@ def horizon(
             found.pop()
         found.append((day, least))
     return found[::-1]
+
+
+def earliest_first(notices: Iterable[Statement]) -> list[Statement]:
+    """Sort shipments by the day that they come, those without one last: receipts are taken off in this order."""
+    return sorted(notices, key=lambda one: (not one.eta, day_number(one.eta) if one.eta else 0, one.eta or "", one.key))
 
 
 def _latest(said: Sequence[Statement], *types: str) -> Statement | None:

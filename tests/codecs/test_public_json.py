@@ -266,6 +266,7 @@ def test_units_that_do_not_come_out_are_refused(changes: dict[str, Any], said: s
         (sale(type="ReservationRequested", request_id="R", partial="yes"), "partial must be true or false, not the"),
         (sale(type="ReservationRequested", request_id="R", expires_at="15m"), "expires_at must be a time like"),
         (sale(type="ReservationRequested", request_id="R", need_date="soon"), "need_date must be a day like"),
+        (sale(type="ReservationRequested", request_id="R", need_date="2026-11-22|09:00"), "need_date must be a day"),
         (sale(type="ReservationDecided", request_id="R", decision="yes"),
          "decision must be one of accepted, partly, rejected, not 'yes'"),
         (sale(type="ReservationReleased"),

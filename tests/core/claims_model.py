@@ -61,7 +61,12 @@ def day_of(time: int) -> int:
 
 
 def day_named(text: str) -> int:
-    return (date.fromisoformat(text) - datetime.fromtimestamp(0, UTC).date()).days
+    if len(text) == len("2026-11-20"):
+        day = date.fromisoformat(text)
+    else:
+        named = datetime.fromisoformat(text)
+        day = (named.astimezone(UTC) if named.tzinfo else named).date()
+    return (day - datetime.fromtimestamp(0, UTC).date()).days
 
 
 def line_of(event: Envelope) -> tuple[str, int] | None:
