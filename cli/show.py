@@ -139,6 +139,8 @@ def explain_position(one: Answer) -> str:
     if one["safety_stock"]:
         words.append(f"- {one['safety_stock']} safety stock")
     total = f"{' '.join(words)} = {one['atp_raw']}"
+    if one["haircut"]:
+        total += f" - {one['haircut']} held back at a confidence of {one['confidence']} in 100"
     if not one["eligible"]:
         return f"{total}; not eligible by policy, ATP 0"
     return f"{total}; ATP {one['atp']}" if one["atp_raw"] >= 0 else f"{total}, below zero; ATP 0"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from atp.availability import atp_raw, status, terms_of
+from atp.availability import atp_raw, exposed, status, terms_of
 from atp.book import Claim, Clock, Network, Position, Risk, Row, Summary, Supply, Transfer
 from atp.claims import standing
 from atp.events import SECOND
@@ -278,7 +278,7 @@ def _position(sku: str, location: str, row: Position) -> tuple[Any, ...]:
         row.safety_stock,
         row.eligible,
         atp_raw(row),
-        row.haircut,
+        max(0, atp_raw(row)) - exposed(row) if row.eligible else 0,
         row.atp,
         row.confidence,
         row.version,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from atp.availability import atp_raw, channel_raw, status, terms_of
+from atp.availability import atp_raw, channel_raw, exposed, status, terms_of
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -91,7 +91,7 @@ def _position(sku: str, location: str, row: Position) -> Answer:
         "status": status(row.atp, row.low_at),
         "confidence": row.confidence,
         "reasons": list(row.reasons),
-        "haircut": row.haircut,
+        "haircut": max(0, atp_raw(row)) - exposed(row) if row.eligible else 0,
         "version": row.version,
         "as_of": instant(row.as_of),
         "counts": [

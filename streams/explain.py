@@ -100,11 +100,14 @@ class _Derivation:
                 steps.append(_step(hold.replace("_", " "), -units, "", last))
         if position.safety_stock:
             steps.append(_step("safety stock", -position.safety_stock, "", self._rules.node("safety_stock", place)))
-        if position.haircut:
-            steps.append(_step("held back", -position.haircut, f"confidence {position.confidence} of 100"))
         steps.append(_step("= raw", atp_raw(position)))
         if not position.eligible:
             steps.append(_step("not eligible", None, "exposes nothing", self._rules.node("eligible", place)))
+        elif held_back := max(0, atp_raw(position)) - exposed(position):
+            note = (
+                f"{position.haircut} % for a confidence of {position.confidence} in 100: {', '.join(position.reasons)}"
+            )
+            steps.append(_step("held back", -held_back, note, self._rules.node("haircuts", place)))
         steps.append(_step("= exposed", exposed(position), status(position.atp, position.low_at)))
         return {
             "location": place,

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from atp.effects import AvailabilityChanged
 from cli.explain import told
 from cli.main import app
+from cli.show import explain_position
 from streams.driver import TopologyDriver
 from streams.explain import explain
 from streams.memory import MemoryRows
@@ -81,6 +83,7 @@ def add_up(found: Json) -> None:
             assert total == step["units"], found
         elif step["what"] == "= exposed":
             assert step["units"] in (max(0, total), 0)
+            assert step["units"] == found["exposed"]
         elif step["what"] in ("share percent", "buffer", "cap", "ring-fence that stock can serve"):
             continue
         else:
@@ -126,6 +129,24 @@ def test_a_channel_is_derived_from_locations_promises_and_rules() -> None:
     mall = by_channel["mall"]
     assert steps(mall)["ring-fence that stock can serve"]["units"] == 4
     assert mall["arithmetic"].endswith("at most 9; ATP 9")
+
+
+def test_what_is_not_to_be_trusted_is_held_back() -> None:
+    trust = policy(1, policy={"verify_days": 1, "haircuts": True})
+    driver = played(trust, line("GoodsReceived", 2, location="S1", quantity=40), tick="2026-11-21T10:00:00Z")
+    driver.tick("2026-11-22T10:00:00Z")
+    rows = rows_of(driver)
+    (place,) = explain(rows, "CHAIR")["locations"]
+    add_up(place)
+    held_back = steps(place)["held back"]["units"]
+    assert held_back < 0
+    assert place["exposed"] == 40 + held_back
+    (position,) = driver.positions("CHAIR")
+    assert (position["haircut"], position["atp"]) == (-held_back, place["exposed"])
+    node = [one for one in driver.effects if isinstance(one, AvailabilityChanged) and one.location == "S1"][-1]
+    assert node.node is not None
+    assert (node.node.haircut, node.atp) == (-held_back, place["exposed"])
+    assert "held back at a confidence" in explain_position(position)
 
 
 def test_later_days_are_a_step_of_their_own() -> None:
