@@ -45,7 +45,7 @@ from atp.claims import standing, today_of
 from atp.draft import Draft
 from atp.events import DAY, HOUR, MINUTE, SECOND
 from atp.ledger import HOLDS, DemandChange, Ledger
-from atp.outlook import SupplyTerms, horizon, in_transit, inbound_of
+from atp.outlook import TRANSFER, SupplyTerms, horizon, in_transit, inbound_of
 from atp.planning import advise_later, asked
 from atp.policy import Book, NodeTerms, declared
 from atp.publication import Drawn, held, settle_channel, settle_position
@@ -260,7 +260,7 @@ def _moved(
         pending=pending,
         uncovered=missing,
         dated=dated,
-        inbound=_inbound(draft, sku, policies) if demand.supply else known.inbound,
+        inbound=_inbound_moved(draft, sku, policies, known.inbound, demand.supply) if demand.supply else known.inbound,
         fences=_drawn_on(known.fences, demand),
         at_risk=known.at_risk,
     )
@@ -307,19 +307,43 @@ def _dated(days: dict[tuple[int, str, str], int]) -> tuple[Dated, ...]:
 
 
 def _inbound(draft: Draft, sku: str, policies: SkuPolicies) -> tuple[Inbound, ...]:
-    today = today_of(draft.tick)
-    if today is None:
+    """All that is coming, line by line of supply and of transfers."""
+    if draft.tick is None:
         return ()
     found: list[Inbound] = []
     for prefix in (supply_key(sku, ""), transfer_key(sku, "")):
         for key, row in draft.scan(prefix):
-            what = key[len(prefix) :]
-            if isinstance(row, Supply):
-                found += inbound_of(what, row, policies.supply, today)
-            elif isinstance(row, Transfer):
-                found += in_transit(what, row, policies.supply(row.destination), today)
-    found = [replace(one, closed=not policies.node(one.location).eligible) for one in found]
-    return tuple(sorted(found, key=lambda one: (one.day, one.location, one.what, one.state, one.units)))
+            found += _coming(key[len(prefix) :], row, policies, draft.tick // DAY)
+    return tuple(sorted(found, key=_by_day))
+
+
+def _inbound_moved(
+    draft: Draft, sku: str, policies: SkuPolicies, known: Sequence[Inbound], changed: Iterable[str]
+) -> tuple[Inbound, ...]:
+    """What is coming after some of the rows that tell it have changed, on the same day and under the same policies."""
+    if draft.tick is None:
+        return ()
+    lines, transfers = supply_key(sku, ""), transfer_key(sku, "")
+    gone, found = set(), list[Inbound]()
+    for key in changed:
+        what = key[len(lines if key.startswith(lines) else transfers) :]
+        gone.add((what, key.startswith(transfers)))
+        found += _coming(what, draft.get(key), policies, draft.tick // DAY)
+    found += [one for one in known if (one.what, one.state == TRANSFER) not in gone]
+    return tuple(sorted(found, key=_by_day))
+
+
+def _coming(what: str, row: object, policies: SkuPolicies, today: int) -> list[Inbound]:
+    found: list[Inbound] = []
+    if isinstance(row, Supply):
+        found = inbound_of(what, row, policies.supply, today)
+    elif isinstance(row, Transfer):
+        found = in_transit(what, row, policies.supply(row.destination), today)
+    return [replace(one, closed=not policies.node(one.location).eligible) for one in found]
+
+
+def _by_day(one: Inbound) -> tuple[int, str, str, str, int]:
+    return one.day, one.location, one.what, one.state, one.units
 
 
 def answer_network(

@@ -109,15 +109,15 @@ class DemandChange:
         """(channel, when the line began, units drawn more than before)."""
         self.sold: list[tuple[str, int, int]] = []
         """(channel, event time, units) that left without a claim."""
-        self.supply = False
-        """Whether a line of supply or a transfer with a day changed."""
+        self.supply: set[str] = set()
+        """The rows of lines of supply, and of transfers with a day, that changed."""
         self.next_day = False
         """Whether a line waits for its day."""
 
     @property
     def networked(self) -> bool:
         """Say whether something is promised or coming that no one position knows of."""
-        return self.supply or self.next_day or any(self.pending.values()) or any(self.dated.values())
+        return bool(self.supply) or self.next_day or any(self.pending.values()) or any(self.dated.values())
 
 
 class Ledger:
@@ -225,7 +225,7 @@ class Ledger:
                 supply = row if isinstance(row, Supply) else Supply(said=(), received={}, last_time=0)
                 received = _added(supply.received, said)
                 draft.put(key, Supply(said=supply.said, received=received, last_time=max(event_time, supply.last_time)))
-                self.demand.supply = True
+                self.demand.supply.add(key)
 
     def _change(self, before: Standing, after: Standing, line: str) -> None:
         """Sum what a claim line holds more than before, and set its timer."""
@@ -413,7 +413,7 @@ class Ledger:
                 etas=_named(known.etas if known else (), moves.marks.get(key, {})),
             )
             if after.etas or (known and known.etas):
-                self.demand.supply = True
+                self.demand.supply.add(key)
             if known and (was := max(0, known.open)):
                 inbound[known.destination] = inbound.get(known.destination, 0) - was
             if now := max(0, after.open):

@@ -16,6 +16,9 @@ SLIP = 30
 FINAL = "|final"
 """Under this word a supply line counts the receipts that said that nothing else comes."""
 
+TRANSFER = "transfer"
+"""The state of what comes by a transfer."""
+
 
 @immutable
 class SupplyTerms:
@@ -106,7 +109,7 @@ def in_transit(what: str, transfer: Transfer, terms: SupplyTerms, today: int) ->
     """Say when the open units of a transfer come, where a day was named."""
     if transfer.open <= 0 or not transfer.eta:
         return []
-    one = _dated(what, transfer.open, transfer.eta, transfer.destination, "transfer", terms, today)
+    one = _dated(what, transfer.open, transfer.eta, transfer.destination, TRANSFER, terms, today)
     return [] if one is None else [one]
 
 

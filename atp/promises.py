@@ -293,7 +293,7 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
         draft.put(holder, replace(held, said=tuple(one for one in held.said if one.key != key)))
         said = tuple(sorted([*known.said, statement], key=lambda one: one.key))
     draft.put(where, Supply(said=said, received=known.received, last_time=max(known.last_time, event.event_time)))
-    ledger.demand.supply = True
+    ledger.demand.supply |= {where, holder}
     settled = settle(draft, ledger, summary, summary.clock, event.channel, policies)
     attend(draft, max(summary.clock, tick or 0))
     draft.put(summary_key(sku), settled)
