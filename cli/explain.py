@@ -92,7 +92,9 @@ def told(found: Plain) -> Iterator[str]:
             yield f"          from {day['date']}: {day['quantity']}"
     if found["components"]:
         parts = ", ".join(f"{units} {part}" for part, units in found["components"].items())
-        yield f"\na kit of {parts}; channels are answered for it by what these leave: atp explain PART"
+        yield f"\na kit of {parts}: the figures above are what is assembled; what its parts leave is added in"
+        yield f"  atp availability --channel all --sku {found['sku']}"
+        yield "and each part is derived by: atp explain PART"
 
 
 def _past(settings: Settings, sku: str, at: str, channel: str, location: str, *, by_event_time: bool) -> Plain:

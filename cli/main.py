@@ -90,6 +90,9 @@ def main() -> None:
         if error.title != "Settings":
             raise
         for one in error.errors():
-            print(f"error: ATP_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}", file=sys.stderr)
-        print("Correct the environment, then try again.", file=sys.stderr)
+            print(
+                f"error: ATP_{'_'.join(map(str, one['loc'])).upper()}: {one['msg'].removeprefix('Value error, ')}",
+                file=sys.stderr,
+            )
+        print("Correct or unset the variable, then try again: atp status", file=sys.stderr)
         sys.exit(FATAL)

@@ -73,7 +73,8 @@ def _nothing(listing: Listing, items: OpenItems, sku: str, kind: str) -> str:
         counts = ", ".join(f"{name} {count}" for name, count in kinds.most_common())
         return f"no open {listing.name} {what}; open are: {counts}. See all: atp {listing.command}"
     if items.seen:
-        return f"no open {listing.name}; {len(items.seen)} were, and are settled"
+        settled = "1 was, and is settled" if len(items.seen) == 1 else f"{len(items.seen)} were, and are settled"
+        return f"no open {listing.name}; {settled}"
     return f"no {listing.name} so far. They follow from events: publish some with atp publish, and run: atp worker"
 
 

@@ -201,7 +201,9 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
     try:
         stream = file.open("rb")
     except OSError as error:
-        raise FatalError(f"cannot read {file}: {error.strerror}. Name another, or - for standard input.") from error
+        raise FatalError(
+            f"cannot read {file}: {error.strerror}. Try: atp publish FILE.jsonl, or - for standard input"
+        ) from error
     with stream:
         yield stream
 

@@ -182,7 +182,10 @@ def _told(decided: RequestDecided, again: bool) -> str:
     told = f"{'; '.join(words)}\n  {decided.atp} could be had at that moment"
     if decided.reason:
         told += f"\n  why: {decided.reason}"
-    return told + f"\n  request {decided.request_id}{' (answered before)' if again else ''}"
+    told += f"\n  request {decided.request_id}{' (answered before)' if again else ''}"
+    if decided.decision != "accepted":
+        told += f"\nSee what holds the rest: atp explain {decided.sku} --channel {decided.channel}"
+    return told
 
 
 def _plain(decided: RequestDecided, *, again: bool) -> dict[str, Any]:

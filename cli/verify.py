@@ -28,6 +28,8 @@ ASK_AGAIN_S = 0.5
 STILL_PATIENCE_S = 30.0
 DIFFERENT = 1
 NOT_VERIFIED = 2
+WORTH = {"counts": "folded"}
+"""What the judge calls an event that counts would read as a count of stock."""
 
 
 def verify(
@@ -128,7 +130,10 @@ def _nothing(why: str) -> typer.Exit:
 
 def _print(found: Comparison, first: list[Difference], events_waiting: int, seconds: float, keep: Path | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    worth = ", ".join(f"{number:,} {verdict}" for verdict, number in found.verdicts.items())
+    worth = ", ".join(f"{number:,} {WORTH.get(verdict, verdict)}" for verdict, number in found.verdicts.items())
+    if others := found.events - sum(found.verdicts.values()):
+        # Bills, attributes, marks and answers of people, once in each partition that they were written to.
+        worth += f"{', ' if worth else ''}{others:,} that move no stock"
     console.print(f"events            {found.events:>12,}  ({worth})")
     console.print(f"positions         {found.positions:>12,}  compared")
     console.print(f"availability      {found.keys:>12,}  keys compared")

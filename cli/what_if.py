@@ -148,7 +148,9 @@ def _events(file: Path, settings: Settings) -> list[Event]:
     try:
         stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
     except OSError as error:
-        raise FatalError(f"cannot read {file}: {error.strerror}. Name another, or - for standard input.") from error
+        raise FatalError(
+            f"cannot read {file}: {error.strerror}. Try: atp what-if SKU --event FILE.jsonl, or - for standard input"
+        ) from error
     with stream:
         lines = list(read_lines(stream, units_of(settings.units)))
     wrong = [f"line {line.number}: {problem}" for line in lines for problem in line.problems]

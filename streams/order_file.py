@@ -181,4 +181,6 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise FatalError(f"cannot read {file}: {error.strerror}. Name the file of an order") from error
+        raise FatalError(
+            f"cannot read {file}: {error.strerror}. See how one looks: atp reserve-order --help"
+        ) from error
