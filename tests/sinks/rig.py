@@ -7,7 +7,16 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from atp.book import Position, Row, Touch
-from atp.effects import AvailabilityChanged, Cause, DeadLetter, Effect, ErpLeg, ErpLine, KitComponentChanged, RequestDecided
+from atp.effects import (
+    AvailabilityChanged,
+    Cause,
+    DeadLetter,
+    Effect,
+    ErpLeg,
+    ErpLine,
+    KitComponentChanged,
+    RequestDecided,
+)
 from atp.events import DAY
 from avro_schemas import codec
 from sinks.erp_batches import ErpBatches, ErpSettings
