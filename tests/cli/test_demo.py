@@ -64,7 +64,8 @@ def test_what_is_planned_comes_out(seed: int) -> None:
     assert [line for line in found.values() if line.ok is False] == []
     judged = {name for name, line in found.items() if line.ok}
     assert judged == {
-        "duplicates", "dead letters", "oversell risks", "variances", "requests", "late supply", "ERP lines", "atp verify",
+        "duplicates", "dead letters", "oversell risks", "variances", "requests", "late supply", "ERP lines",
+        "atp verify",
     }  # fmt: skip
 
 
