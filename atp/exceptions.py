@@ -178,6 +178,8 @@ def _duty(draft: Draft, sku: str, kind: str, location: str) -> Duty:
     wide = draft.get(POLICIES_KEY)
     own = summary if isinstance(summary, Summary) else None
     policies = wide if isinstance(wide, Policies) else None
+    if policies is None and (own is None or not own.policies):
+        return duty((), kind, location)
     now = draft.tick if draft.tick is not None else own.clock if own else 0
     return duty(Book(own, policies, now).entries, kind, location)
 

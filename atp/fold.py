@@ -11,7 +11,7 @@ from atp.admission import compare, digest, rank_of, reversal_rank
 from atp.advice import reminded
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
 from atp.attention import answer
-from atp.beside import compared, tell_beside
+from atp.beside import LOOKING, compared, tell_beside
 from atp.bills import fold_bill, is_of_a_kits_copy, tell_kits
 from atp.book import (
     CLOCK_KEY,
@@ -73,12 +73,13 @@ from atp.outlook import line
 from atp.planning import plan
 from atp.policy import declared
 from atp.promises import confirmed_late, grant, request, supply
+from atp.quiet import is_quiet
 from atp.risk import NEGATIVE_STOCK
 from atp.telling import hold_back
 
 __all__ = ["Frame", "Outcome", "Verdict", "fold"]
 
-FACTS = get_args(Fact)
+POSTED = (*get_args(Fact), *REVERSALS)
 SUPPLY = get_args(SupplyEvent)
 GRANTS = get_args(Grant)
 ATTENTION = get_args(Attention)
@@ -93,7 +94,10 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
     Reads `rows`, changes nothing. An event without a SKU is folded for everything in its scope that the
     partition holds. Raises: nothing that data can cause.
     """
-    outcome = heard(rows, event, frame, compared(rows, event, frame, _fold(rows, event, frame), _fold))
+    outcome = _fold(rows, event, frame)
+    if type(event) not in LOOKING and is_quiet(rows, outcome.changes):
+        return outcome
+    outcome = heard(rows, event, frame, compared(rows, event, frame, outcome, _fold))
     return hold_back(rows, frame, tell_kits(rows, event, frame, outcome))
 
 
@@ -105,12 +109,12 @@ def _fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
 
 
 def _folded(rows: Rows, event: Event, frame: Frame, tick: int | None) -> Outcome:
+    if isinstance(event, POSTED):
+        return _fact(rows, event, frame, tick)
     if isinstance(event, TimeTicked):
         return _tick(rows, event, frame, tick)
     if isinstance(event, PolicyChanged):
         return _policy(rows, event, frame, tick)
-    if isinstance(event, FACTS + REVERSALS):
-        return _fact(rows, event, frame, tick)
     if isinstance(event, ReservationRequested):
         return request(rows, event, frame, tick)
     if isinstance(event, SUPPLY):

@@ -13,6 +13,8 @@ from atp.effects import Cause
 from atp.events import MasterChanged
 from atp.outcome import Frame, Outcome, refuse
 
+ANYWHERE = masters_key("", "")
+
 
 def change(rows: Rows, event: MasterChanged, frame: Frame, tick: int | None) -> Outcome:
     """Note what is stated of a SKU or a location; of each document the greatest revision stands."""
@@ -39,7 +41,8 @@ def change(rows: Rows, event: MasterChanged, frame: Frame, tick: int | None) -> 
 
 def business_date(draft: Draft, location: str, time: int) -> str:
     """The trading day of a location at an instant, as YYYY-MM-DD: the day in UTC where its zone is not known."""
-    here, anywhere = draft.get(masters_key("", location)), draft.get(masters_key("", ""))
+    # No event that is posted changes master data: the rows as they were are asked.
+    here, anywhere = draft.rows.get(masters_key("", location)), draft.rows.get(ANYWHERE)
     if here is None and anywhere is None:
         return trading_day(time)
     zone, cut_off = (_stated(here, name, time) or _stated(anywhere, name, time) for name in ("zone", "cut_off"))

@@ -182,9 +182,14 @@ def settle_channel(
     """
     channel, version, previous = before.channel, before.version, before.atp
     named = terms or DEFAULT_TERMS
-    raw = channel_raw(drawn.pool, named, drawn.ring)
-    atp = capped(raw, named)
-    state = status(atp, named.low_at)
+    if terms is None:  # As most channels are: what the defaults below come to.
+        raw = drawn.pool + drawn.ring
+        atp = max(0, raw)
+        state = "IN_STOCK" if atp else "OUT"
+    else:
+        raw = channel_raw(drawn.pool, named, drawn.ring)
+        atp = capped(raw, named)
+        state = status(atp, named.low_at)
     same = (
         version > 0
         and atp == previous
@@ -204,7 +209,9 @@ def settle_channel(
     )
     if same:
         return after
-    dates = tuple(DatedQuantity(date=day_text(day), quantity=max(0, units)) for day, units in drawn.horizon)
+    dates: tuple[DatedQuantity, ...] = ()
+    if drawn.horizon:
+        dates = tuple(DatedQuantity(date=day_text(day), quantity=max(0, units)) for day, units in drawn.horizon)
     draft.effects.append(
         AvailabilityChanged(
             key=f"{channel}|{sku}",
@@ -223,7 +230,7 @@ def settle_channel(
             figures=ChannelFigures(
                 ring=drawn.ring, pool=drawn.pool, share_percent=named.share_percent, buffer=named.buffer, cap=named.cap
             ),
-            next_available=None if atp else next((one for one in dates if one.quantity > 0), None),
+            next_available=next((one for one in dates if one.quantity > 0), None) if dates and not atp else None,
             horizon=dates,
             orders_seen_through=orders_seen or None,
         )
