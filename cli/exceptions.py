@@ -19,7 +19,7 @@ def exceptions(
 ) -> None:
     """List open exceptions, the most severe first: what is wrong, who has it, until when, and what to do.
 
-    To take one on, publish an `ExceptionAcknowledged` (docs/events.md); it closes when a fact resolves it.
+    To take one on, publish an `ExceptionAcknowledged` with its id (docs/events.md); it closes when a fact resolves it.
 
     Examples:
 
@@ -36,7 +36,7 @@ def _cells(item: Item) -> tuple[str, ...]:
     assert isinstance(item, ExceptionChanged)
     about = item.scope if item.scope in ("", item.location) else f"{item.scope} {item.location}".strip()
     until = instant(item.deadline) if item.deadline else "-"
-    return item.severity, item.kind, item.sku or "-", about or "-", item.owner, instant(item.opened_at), until
+    return item.severity, item.kind, item.sku or "-", about or "-", item.owner, instant(item.opened_at), until, item.id
 
 
 def _more(item: Item) -> str:
@@ -53,7 +53,7 @@ LISTING = Listing(
     topic=EXCEPTIONS,
     command="exceptions",
     name="exceptions",
-    columns=("severity", "kind", "sku", "about", "owner", "since", "escalates"),
+    columns=("severity", "kind", "sku", "about", "owner", "since", "escalates", "id"),
     cells=_cells,
     more=_more,
     news=_news,
