@@ -342,15 +342,29 @@ class Fence:
         return max(0, self.granted - self.taken)
 
 
+CHANNEL_BITS = 62
+"""Channels that one number of a Cell holds."""
+
+
 @immutable
 class Cell:
     """What the locations that serve the same channels hold together."""
 
     serves: int
-    """Bit i is set where they serve channel i of the Summary."""
+    """Bit i is set where they serve channel i of the Summary; of the first 62 channels."""
     exposed: int
     free: int
     """Available units beyond claims, safety stock included, where eligible."""
+    beyond: tuple[int, ...] = ()
+    """The same for the channels after those, 62 by 62: a number holds no more."""
+
+    @property
+    def mask(self) -> int:
+        """All bits of `serves` and `beyond`."""
+        bits = self.serves
+        for number, more in enumerate(self.beyond, 1):
+            bits |= more << number * CHANNEL_BITS
+        return bits
 
 
 @immutable

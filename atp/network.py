@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from atp.availability import exposed, free, terms_of, uncovered
-from atp.book import Cell, ChannelState, ChannelTerms, Network, Position
+from atp.book import CHANNEL_BITS, Cell, ChannelState, ChannelTerms, Network, Position
 from atp.events import immutable
 
 ANY = -1
@@ -48,21 +48,21 @@ def cells_of(channels: Sequence[ChannelState], positions: Iterable[tuple[str, Po
         cell = sums.setdefault(serves(channels, location), [0, 0])
         cell[0] += exposed(position)
         cell[1] += free(position)
-    return tuple(Cell(serves=mask, exposed=e, free=f) for mask, (e, f) in sorted(sums.items()))
+    return tuple(_cell(mask, e, f) for mask, (e, f) in sorted(sums.items()))
 
 
 def move(
     network: Network, channels: Sequence[ChannelState], touched: Iterable[tuple[str, Position | None, Position]]
 ) -> tuple[tuple[Cell, ...], int]:
     """Return cells and uncovered units after positions changed."""
-    sums = {cell.serves: [cell.exposed, cell.free] for cell in network.cells}
+    sums = {cell.mask: [cell.exposed, cell.free] for cell in network.cells}
     missing = network.uncovered
     for location, before, after in touched:
         cell = sums.setdefault(serves(channels, location), [0, 0])
         cell[0] += exposed(after) - (exposed(before) if before else 0)
         cell[1] += free(after) - (free(before) if before else 0)
         missing += uncovered(after) - (uncovered(before) if before else 0)
-    return tuple(Cell(serves=mask, exposed=e, free=f) for mask, (e, f) in sorted(sums.items())), missing
+    return tuple(_cell(mask, e, f) for mask, (e, f) in sorted(sums.items())), missing
 
 
 def promises_of(network: Network, channels: Sequence[ChannelState]) -> list[Promise]:
@@ -130,7 +130,7 @@ def limit(
 def shortage(network: Network, channels: Sequence[ChannelState]) -> int:
     """Units promised that no stock can serve, safety stock included."""
     base = promises_of(network, channels)
-    return sum(promise.units for promise in base) - flow([(cell.free, cell.serves) for cell in network.cells], base)
+    return sum(promise.units for promise in base) - flow([(cell.free, cell.mask) for cell in network.cells], base)
 
 
 def takeable(cells: Sequence[tuple[int, int]], promises: Sequence[Promise], channel: int) -> int:
@@ -221,5 +221,15 @@ def _may(mask: int, channel: int) -> bool:
     return channel == ANY or bool(mask >> channel & 1)
 
 
+def _cell(mask: int, exposed_: int, free_: int) -> Cell:
+    first = (1 << CHANNEL_BITS) - 1
+    beyond = []
+    rest = mask >> CHANNEL_BITS
+    while rest:
+        beyond.append(rest & first)
+        rest >>= CHANNEL_BITS
+    return Cell(serves=mask & first, exposed=exposed_, free=free_, beyond=tuple(beyond))
+
+
 def _exposed(cells: Sequence[Cell]) -> list[tuple[int, int]]:
-    return [(cell.exposed, cell.serves) for cell in cells]
+    return [(cell.exposed, cell.mask) for cell in cells]

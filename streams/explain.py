@@ -208,7 +208,7 @@ class _Derivation:
             return
         number = next(i for i, one in enumerate(channels) if one.channel == state.channel)
         promises, names = _all_promises(network, channels)
-        cells = [(cell.exposed, cell.serves) for cell in network.cells]
+        cells = [(cell.exposed, cell.mask) for cell in network.cells]
         left = net.takeable(cells, promises, number)
         if promises:
             elsewhere = [(0 if mask >> number & 1 else units, mask) for units, mask in cells]
