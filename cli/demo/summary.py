@@ -204,7 +204,7 @@ def _verdict(verdict: Mapping[str, Any]) -> Line:
             ("positions", "positions"),
             ("keys", "answers"),
             ("erp_lines", "ERP lines"),
-            ("variances", "variances"),
+            ("variances", "variances of counts and transfers"),
             ("refused", "refusals"),
         )
         if name in verdict

@@ -10,7 +10,7 @@ from rich.console import Console
 from atp.effects import RequestDecided
 from avro_schemas.public_json import parse_line
 from cli.stories.scenario import Scenario, scenarios
-from cli.stories.without import without
+from cli.stories.without import counted, without
 from streams.driver import TopologyDriver
 
 Json = dict[str, Any]
@@ -71,9 +71,12 @@ def _said(driver: TopologyDriver) -> list[str]:
     for answer in answers.values():
         asked[answer.channel] += answer.requested
         accepted[answer.channel] += answer.quantity
-    told += [f"{channel} is granted {accepted[channel]} of {units} units" for channel, units in sorted(asked.items())]
+    told += [
+        f"{channel} is granted {accepted[channel]} of {counted(units, 'unit')}"
+        for channel, units in sorted(asked.items())
+    ]
     duplicates = driver.verdicts.get("duplicate", 0)
-    told += [f"{duplicates} messages came twice and counted once"] if duplicates else []
+    told += [f"{counted(duplicates, 'message')} came twice and counted once"] if duplicates else []
     for one in driver.availability():
         later = f"; {one.next_available.quantity} on {one.next_available.date}" if one.next_available else ""
         told.append(f"{one.sku} through {one.channel}: {one.atp} to promise{later}")
@@ -109,7 +112,11 @@ def holds(state: str, driver: TopologyDriver) -> bool:
 
 
 def _print(console: Console, story: Scenario, found: Json) -> None:
-    console.print(story.title, style="bold")
+    console.print(story.title, style="bold", soft_wrap=True)
+    console.print("\nwhat happens", style="bold")
+    for text, times in Counter(line.text for line in story.lines if "time_ticked" not in line.text).items():
+        often = f"  x {times}" if times > 1 else ""
+        console.print(f"  {text}{often}", markup=False, soft_wrap=True)
     console.print("\nwithout the pipeline", style="bold")
     for line in found["without"]:
         console.print(f"  {line}", markup=False, soft_wrap=True)

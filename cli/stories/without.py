@@ -119,29 +119,35 @@ class Without:
     def tell(self) -> list[str]:
         """Say what came of it."""
         told = [
-            f"{channel} accepts {self.accepted[channel]} of the {units} units that it is asked for"
+            f"{channel} accepts {self.accepted[channel]} of the {counted(units, 'unit')} that it is asked for"
             for channel, units in sorted(self.asked.items())
         ]
         owed = sum(self.promises.values())
         if owed > max(0, self.there):
-            told.append(f"{owed} units are promised and {max(0, self.there)} are there: {self.oversold} are oversold")
+            short = counted(self.oversold, "unit")
+            told.append(f"promised: {counted(owed, 'unit')}; there: {max(0, self.there)}; oversold: {short}")
         for channel, places in sorted(self.places.items()):
             reach = sum(self.there_at[place] for place in places)
             if self.accepted[channel] > reach and not self.oversold:
                 told.append(f"{channel} can be served with {reach} of them: the rest lies where it cannot ship from")
         idle = min(self.there - owed, sum(self.asked.values()) - sum(self.accepted.values()))
         if idle > 0:
-            told.append(f"{idle} units are refused to customers although they lie there")
+            told.append(f"refused to customers although there: {counted(idle, 'unit')}")
         if self.system != self.there:
-            told.append(f"the system believes in {self.system} units to sell; {self.there} are there")
+            told.append(f"to sell, as the system believes: {counted(self.system, 'unit')}; there: {self.there}")
         if "unwarned" in self.words:
-            told.append(f"{self.there} units are left, and nobody is told how fast they go")
+            told.append(f"left: {counted(self.there, 'unit')}, and nobody is told how fast they go")
         return told or ["nothing goes wrong"]
 
     @property
     def oversold(self) -> int:
         """Units promised that are not there."""
         return max(0, sum(self.promises.values()) - max(0, self.there))
+
+
+def counted(number: int, thing: str) -> str:
+    """Say a number of things: `1 unit`, `2 units`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def without(words: list[str]) -> Without:

@@ -38,7 +38,8 @@ def test_a_story_goes_wrong_without_the_pipeline_and_well_with_it(story: Scenari
 def test_a_story_is_told_on_the_command_line() -> None:
     told = atp("demo", "--scenario", "o185-channels-reserve-alone")
     assert told.returncode == 0, told.stderr
-    assert "14 are oversold" in told.stdout
+    assert "oversold: 14 units" in told.stdout
+    assert "goods_received         LAST@DC1  7" in told.stdout
     assert "web is granted 7 of 14 units" in told.stdout
     found = json.loads(atp("demo", "--scenario", "s05-short-delivery", "--json").stdout)
     assert found["oversold_without"] == 2
