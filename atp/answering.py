@@ -159,7 +159,7 @@ def with_channels(
 ) -> tuple[ChannelState, ...]:
     """Add the channels that are named for the first time, with the pool as it was before this event."""
     channels = summary.channels
-    if channels and (not channel or any(state.channel == channel for state in channels)):
+    if channels and (not channel or channel in [state.channel for state in channels]):
         return channels
     wide = draft.get(POLICIES_KEY)
     names = {
@@ -197,7 +197,8 @@ def _touched(ledger: Ledger | None) -> Sequence[tuple[str, Position | None, Posi
 
 def _gain(change: tuple[str, Position | None, Position]) -> int:
     _, before, after = change
-    return exposed(after) - (exposed(before) if before is not None else 0)
+    # What a position exposes is its answer.
+    return after.atp - (before.atp if before is not None else 0)
 
 
 def _answer_sums(
@@ -206,6 +207,7 @@ def _answer_sums(
     """Answer where nothing is promised: each pool moves as its locations did."""
     gains = [(change[0], gain) for change in ledger.touched if (gain := _gain(change))]
     answered = []
+    drawn = None
     for state in channels:
         terms, pool = state.terms, state.pool
         for place, units in gains:
@@ -213,7 +215,9 @@ def _answer_sums(
                 pool += units
         seen = max(state.orders_seen, heard) if state.channel == channel else state.orders_seen
         if pool != state.pool or not state.version or state.horizon or state.ring:
-            answered.append(settle_channel(draft, sku, state, terms, Drawn(pool=pool), now, seen))
+            if drawn is None or drawn.pool != pool:
+                drawn = Drawn(pool=pool)
+            answered.append(settle_channel(draft, sku, state, terms, drawn, now, seen))
         elif seen != state.orders_seen:
             answered.append(replace(state, orders_seen=seen))
         else:
@@ -225,7 +229,10 @@ def _answer_sums(
 
 
 def _networked(ledger: Ledger) -> bool:
-    return ledger.demand.networked or any(after.claims and uncovered(after) for _, _, after in ledger.touched)
+    for _, _, after in ledger.touched:
+        if after.claims and uncovered(after):
+            return True
+    return ledger.demand.networked
 
 
 def _moved(
@@ -630,8 +637,9 @@ def watch(draft: Draft, sku: str, summary: Summary) -> Summary:
     if draft.tick is not None and summary.clock <= draft.tick - (SLOW_HOURS + 1) * HOUR:
         return summary
     rate = fastest(summary)
-    if any(may_run_short(rate, state) for state in summary.channels):
-        return look_later(draft, sku, summary, time)
+    for state in summary.channels:
+        if may_run_short(rate, state):
+            return look_later(draft, sku, summary, time)
     return summary
 
 

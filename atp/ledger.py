@@ -97,7 +97,7 @@ class Moves:
 class DemandChange:
     """What one event changes in what is promised and coming, summed by where it lands."""
 
-    __slots__ = ("claims", "dated", "next_day", "pending", "sold", "supply", "taken")
+    __slots__ = ("claims", "dated", "next_day", "pending", "supply", "taken", "versions")
 
     def __init__(self) -> None:
         self.claims: dict[str, list[int]] = {}
@@ -107,8 +107,8 @@ class DemandChange:
         """By day, channel and location."""
         self.taken: list[tuple[str, int, int]] = []
         """(channel, when the line began, units drawn more than before)."""
-        self.sold: list[tuple[str, int, int]] = []
-        """(channel, event time, units) that left without a claim."""
+        self.versions: list[tuple[Evidence | None, Evidence]] = []
+        """(the version before, the version in force) of each event."""
         self.supply: set[str] = set()
         """The rows of lines of supply, and of transfers with a day, that changed."""
         self.next_day = False
@@ -117,7 +117,24 @@ class DemandChange:
     @property
     def networked(self) -> bool:
         """Say whether something is promised or coming that no one position knows of."""
-        return bool(self.supply) or self.next_day or any(self.pending.values()) or any(self.dated.values())
+        return (
+            bool(self.supply)
+            or self.next_day
+            or (bool(self.pending) and any(self.pending.values()))
+            or (bool(self.dated) and any(self.dated.values()))
+        )
+
+    @property
+    def sold(self) -> list[tuple[str, int, int]]:
+        """(channel, event time, units) that left without a claim."""
+        return [
+            (version.channel or ALL_CHANNEL, version.event_time, sign * leg.quantity)
+            for pair in self.versions
+            for version, sign in zip(pair, (-1, 1), strict=True)
+            if version is not None and not version.marks
+            for leg in version.legs
+            if leg.target == CUSTOMER
+        ]
 
 
 class Ledger:
@@ -167,20 +184,14 @@ class Ledger:
         moves.add(after, 1)
         post(draft, sku, event_key, after, reason)
         self.accounts, self.taken = moves.accounts, moves.taken
-        for version, sign in ((before, -1), (after, 1)):
-            if version is not None and not version.marks:
-                self.demand.sold += [
-                    (version.channel or ALL_CHANNEL, version.event_time, sign * leg.quantity)
-                    for leg in version.legs
-                    if leg.target == CUSTOMER
-                ]
-        in_transit = self._settle_transfers(moves, after.event_time)
+        self.demand.versions.append((before, after))
+        in_transit = self._settle_transfers(moves, after.event_time) if moves.transfers else {}
         if moves.marks:
             self._settle_lines(moves.marks, after.event_time)
         # A count that moves is withdrawn at its old place before it opens at the new: one id, told in this order.
-        recounted = {version.count_at: 0 for version in versions if version.count_at}
-        recounted |= {version.location: 0 for version in versions if self._picks_counted(version)}
-        for location in {**moves.vectors, **in_transit, **recounted, **self.demand.claims}:
+        recounted = [version.count_at for version in versions if version.count_at]
+        recounted += [v.location for v in versions if v.type == "PickConfirmed" and self._picks_counted(v)]
+        for location in dict.fromkeys((*moves.vectors, *in_transit, *recounted, *self.demand.claims)):
             self._settle(
                 location,
                 moves.vectors.get(location, EMPTY),
@@ -193,8 +204,6 @@ class Ledger:
 
     def _picks_counted(self, version: Evidence) -> bool:
         """Say whether a pick may change what a count that left picked goods out should have found."""
-        if version.type != "PickConfirmed":
-            return False
         row = self.draft.get(position_key(self.sku, version.location))
         return isinstance(row, Position) and any(count.excludes for count in row.counts)
 
@@ -261,11 +270,16 @@ class Ledger:
     ) -> None:
         row = self.draft.get(position_key(self.sku, location))
         known = row if isinstance(row, Position) else None
+        on_hand_was = sellable_was = transit_was = soft_was = firm_was = allocated_was = moved_at = 0
+        touches: tuple[Touch, ...] = ()
+        kept: tuple[Count, ...] = ()
         if known is None:
             buckets = list(vector)
-            kept: tuple[Count, ...] = ()
             terms = self.policies.node(location)
         else:
+            on_hand_was, sellable_was, transit_was = known.on_hand, known.sellable, known.in_transit_in
+            soft_was, firm_was, allocated_was = known.reserved_soft, known.reserved_firm, known.allocated
+            touches, moved_at = known.touches[: TOUCHES_KEPT - 1], known.as_of
             buckets = [
                 known.sellable + vector[0],
                 known.returned + vector[1],
@@ -290,8 +304,8 @@ class Ledger:
             type=type_,
             key=key,
             event_time=event_time,
-            on_hand=on_hand - (known.on_hand if known else 0),
-            sellable=buckets[0] - (known.sellable if known else 0),
+            on_hand=on_hand - on_hand_was,
+            sellable=buckets[0] - sellable_was,
         )
         soft, firm, allocated = self.demand.claims.get(location, NO_CLAIMS)
         after = settle_position(
@@ -301,22 +315,18 @@ class Ledger:
             known,
             Held(
                 buckets=buckets,
-                in_transit_in=(known.in_transit_in if known else 0) + in_transit,
+                in_transit_in=transit_was + in_transit,
                 counts=kept,
-                touches=(last, *(known.touches if known else ())[: TOUCHES_KEPT - 1]),
-                moved_at=max(event_time, known.as_of if known else 0),
-                claims=(
-                    (known.reserved_soft if known else 0) + soft,
-                    (known.reserved_firm if known else 0) + firm,
-                    (known.allocated if known else 0) + allocated,
-                ),
+                touches=(last, *touches),
+                moved_at=max(event_time, moved_at),
+                claims=(soft_was + soft, firm_was + firm, allocated_was + allocated),
             ),
             terms,
             self.clock,
         )
         self.touched.append((location, known, after))
         lowest = min(on_hand, buckets[0])
-        if (lowest < 0 or (known and min(known.on_hand, known.sellable) < 0)) and negative_stock(
+        if (lowest < 0 or on_hand_was < 0 or sellable_was < 0) and negative_stock(
             self.draft, self.sku, location, lowest, self.clock
         ):
             self.waits_for_calm = True
