@@ -1,4 +1,4 @@
-"""What is promised in the day: races for last units, a ring-fence, supply that comes late and short, a kit.
+"""What is promised in the day: races for last units, a ring-fence, supply that comes short or not at all, a kit.
 
 Each is about SKUs of its own, so that what must come of it can be said before anything runs.
 """
@@ -26,7 +26,8 @@ RACES, LAST_UNITS, ASKED = 8, 7, 45
 """SKUs of which so many units are left, and requests for one unit of each, of three channels, in one minute."""
 FENCED, FENCE, STOCK = "FENCED-LAMP", 5, 20
 """The ring-fence of the online shop, and what may be promised in all."""
-LATE, ANNOUNCED, CAME = "LATE-SOFA", 40, 36
+SHORT, LATE, ANNOUNCED, CAME = "SHORT-SOFA", "LATE-BED", 40, 36
+"""Both were to come yesterday: one comes short in the afternoon, the other not at all."""
 KIT, TOP, LEG = "KIT-DESK", "KIT-DESK-TOP", "KIT-DESK-LEG"
 TOPS, LEGS, LEGS_EACH = 10, 30, 4
 SAFETY = 2
@@ -73,28 +74,16 @@ def _ring_fence(day: Telling) -> None:
 
 
 def _late_supply(day: Telling) -> None:
-    line = Ref("PO-LATE", 1)
-    early: dict[str, Any] = {"source": "erp", "sku": LATE, "location": PLACE, "event_time": MIDNIGHT + 5 * HOUR}
-    order = PurchaseOrderPlaced(
-        **early, document=Document("purchase_order", "PO-LATE", 1), quantity=ANNOUNCED, eta=YESTERDAY
-    )
-    confirmation = SupplierConfirmed(
-        **early, document=day.paper("confirmation", "K"), quantity=ANNOUNCED, eta=YESTERDAY, purchase_order=line
-    )
-    notice = AsnShipped(
-        **early, document=day.paper("asn", "ASN"), quantity=ANNOUNCED, eta=YESTERDAY, purchase_order=line, final=True
-    )
-    for event in (order, confirmation, notice):
-        day.send(event, after=MINUTE * (OPENING - 5 * 60))
-        day.plan.delayed -= 1  # News of the night, read in the morning.
+    _announce(day, LATE)
     day.plan.expected[LATE] = TOMORROW
+    line = _announce(day, SHORT)
 
     def arrive(minute: int) -> None:
         came = GoodsReceived(
             source=f"wms:{PLACE}",
             document=day.paper("grn", PLACE),
             event_time=day.moment(minute),
-            sku=LATE,
+            sku=SHORT,
             location=PLACE,
             quantity=CAME,
             purchase_order=line,
@@ -103,7 +92,27 @@ def _late_supply(day: Telling) -> None:
         day.move(came)
 
     day.at(15 * 60, arrive)
-    day.plan.variances["ASN", LATE, PLACE] = (CAME - ANNOUNCED, "short")
+    day.plan.variances["ASN", SHORT, PLACE] = (CAME - ANNOUNCED, "short")
+
+
+def _announce(day: Telling, sku: str) -> Ref:
+    """Order, confirm and ship for yesterday: news of the night, read in the morning."""
+    line = Ref(f"PO-{sku}", 1)
+    early: dict[str, Any] = {
+        "source": "erp",
+        "sku": sku,
+        "location": PLACE,
+        "event_time": MIDNIGHT + 5 * HOUR,
+        "quantity": ANNOUNCED,
+        "eta": YESTERDAY,
+    }
+    order = PurchaseOrderPlaced(**early, document=Document("purchase_order", line.id, 1))
+    confirmation = SupplierConfirmed(**early, document=day.paper("confirmation", "K"), purchase_order=line)
+    notice = AsnShipped(**early, document=day.paper("asn", "ASN"), purchase_order=line, final=True)
+    for event in (order, confirmation, notice):
+        day.send(event, after=MINUTE * (OPENING - 5 * 60))
+        day.plan.delayed -= 1
+    return line
 
 
 def _kit(day: Telling) -> None:

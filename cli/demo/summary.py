@@ -146,7 +146,9 @@ def _outlook(told: Told, seen: Seen) -> list[Line]:
     found = [
         Line(
             "late supply",
-            ", ".join(f"{sku} was promised for {day}" for sku, day in plan.expected.items()),
+            ", ".join(
+                f"{sku} did not come yesterday and can be promised for {day}" for sku, day in plan.expected.items()
+            ),
             dated,
         )
     ]
