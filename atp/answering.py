@@ -137,6 +137,7 @@ def settle(
         look_at=summary.look_at,
         swept=summary.swept or now,
         promised=promised,
+        part=summary.part,
         copied=summary.copied,
         compared=summary.compared,
         advise_at=summary.advise_at if summary.channels else asked(draft, summary),
