@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 
-from atp.book import POLICIES_KEY, Advice, Policies, Summary, Timer, advice_key, reminder_key, summary_key
+from atp.book import POLICIES_KEY, Advice, Policies, Summary, Timer, advice_key, due_second, reminder_key, summary_key
 from atp.claims import day_text
 from atp.draft import Draft
 from atp.effects import AdviceChanged
@@ -167,9 +167,9 @@ def _put(draft: Draft, sku: str, kind: str, location: str, before: Advice | None
     was, now = before.expires_at if before else 0, after.expires_at if after else 0
     if was != now:
         if was:
-            draft.put(reminder_key(-(-was // SECOND), sku, kind, location), None)
+            draft.put(reminder_key(due_second(was), sku, kind, location), None)
         if now:
-            draft.put(reminder_key(-(-now // SECOND), sku, kind, location), Timer())
+            draft.put(reminder_key(due_second(now), sku, kind, location), Timer())
     draft.put(advice_key(sku, kind, location), after)
 
 

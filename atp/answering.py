@@ -30,6 +30,7 @@ from atp.book import (
     Timer,
     Transfer,
     claim_key,
+    due_second,
     evidence_key,
     network_key,
     position_key,
@@ -646,7 +647,7 @@ def watch(draft: Draft, sku: str, summary: Summary) -> Summary:
 
 def look_later(draft: Draft, sku: str, summary: Summary, time: int) -> Summary:
     """Set the SKU's timer to the first full second at or after `time`, unless an earlier one waits."""
-    second = -(-time // SECOND)
+    second = due_second(time)
     if summary.look_at and summary.look_at <= second:
         return summary
     if summary.look_at:

@@ -7,14 +7,11 @@ compared with.
 from dataclasses import replace
 
 from atp.book import (
-    CLOCK_KEY,
-    Clock,
     Row,
     Rows,
     Summary,
     Supply,
     Transfer,
-    business_key,
 )
 from atp.closings import Fold, close, listed_after_all
 from atp.confidence import is_asked, review_later
@@ -39,7 +36,7 @@ from atp.events import (
 )
 from atp.feeds import gap, mark
 from atp.masters import change
-from atp.outcome import Frame, Outcome, oldest_of, text_of
+from atp.outcome import Frame, Outcome, cause_of, oldest_of, resumed
 from atp.overdue import watch
 from atp.reviews import review
 from atp.snapshots import as_count, recall, receive, restate
@@ -77,7 +74,7 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
         return outcome
     if type(event) not in LOOKING and not any(map(_concerns, outcome.changes, outcome.changes.values())):
         return outcome
-    draft = _resumed(rows, event, frame, outcome)
+    draft = resumed(rows, frame, outcome, cause_of(event))
     if isinstance(event, CountRecorded) and (withdrawal := listed_after_all(draft, event)) is not None:
         more = fold(draft, withdrawal, frame)
         draft.changes.update(more.changes)
@@ -115,16 +112,3 @@ def _concerns(key: str, row: Row | None) -> bool:
 
 def _is_compared(row: Row | None) -> bool:
     return isinstance(row, Summary) and bool(row.copied or row.compared)
-
-
-def _resumed(rows: Rows, event: Event, frame: Frame, outcome: Outcome) -> Draft:
-    """The draft of an outcome, to go on with."""
-    key = business_key(event.source, event.document, type(event).__name__, event.sku)
-    if isinstance(event, TimeTicked):
-        key = text_of(event.event_time)
-    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, None)
-    draft.changes.update(outcome.changes)
-    draft.effects.extend(outcome.effects)
-    clock = draft.get(CLOCK_KEY)
-    draft.tick = clock.tick if isinstance(clock, Clock) else None
-    return draft

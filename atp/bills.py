@@ -26,7 +26,8 @@ from atp.book import (
     Timer,
     bill_timer_key,
     bills_key,
-    business_key,
+    due_second,
+    key_of,
     part_key,
     position_key,
     summary_key,
@@ -35,7 +36,7 @@ from atp.book import (
 from atp.draft import Draft
 from atp.effects import AvailabilityChanged, Cause, ChannelExposure, Effect, KitComponentChanged
 from atp.events import SECOND, ChannelAck, ChannelReported, Event, MasterChanged, SnapshotReceived, TimeTicked
-from atp.outcome import NOTHING_YET, Frame, Outcome, refuse
+from atp.outcome import NOTHING_YET, Frame, Outcome, refuse, resumed
 
 NO_BILLS = Bills(said=(), in_force={})
 NOT_TOLD = Part(kits=(), nodes={}, channels=(), version=0)
@@ -95,7 +96,7 @@ def _restate(draft: Draft, kit: str, bills: Bills, bill: Bill) -> None:
     others = [one for one in bills.said if one.key != bill.key]
     said = tuple(sorted((*others, bill), key=lambda one: (one.effective, one.key)))
     if draft.tick is None or bill.effective > draft.tick:
-        draft.put(bill_timer_key(-(-bill.effective // SECOND), kit), Timer())
+        draft.put(bill_timer_key(due_second(bill.effective), kit), Timer())
     draft.put(bills_key(kit), Bills(said=said, in_force=_in_force(said, draft.tick)))
     if draft.get(summary_key(kit)) is None:
         # The channels that policies declare are those of a kit too, of which nothing may ever be assembled.
@@ -237,11 +238,4 @@ def _is_channels_answer(effect: Effect, sku: str) -> bool:
 
 
 def _draft(rows: Rows, event: Event, frame: Frame, outcome: Outcome) -> Draft:
-    """Go on where a fold ended."""
-    clock = outcome.changes.get(CLOCK_KEY) or rows.get(CLOCK_KEY)
-    kind = type(event).__name__
-    cause = Cause(type=kind, key=business_key(event.source, event.document, kind, event.sku))
-    draft = Draft(rows, cause, frame.epoch, clock.tick if isinstance(clock, Clock) else None)
-    draft.changes = dict(outcome.changes)
-    draft.effects = list(outcome.effects)
-    return draft
+    return resumed(rows, frame, outcome, Cause(type=type(event).__name__, key=key_of(event)))

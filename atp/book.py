@@ -41,7 +41,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from atp.effects import AvailabilityChanged, ChannelExposure, RequestDecided
-from atp.events import Document, EventRef, PolicyFields, immutable
+from atp.events import SECOND, Document, Envelope, EventRef, PolicyFields, immutable
 
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
 ALL_CHANNEL = "all"
@@ -776,6 +776,11 @@ def line_of(id_: str, line: int) -> str:
     return f"{escape(id_)}|{line}"
 
 
+def due_second(time: int) -> int:
+    """The first full second at or after a time: that of a timer that waits for it."""
+    return -(-time // SECOND)
+
+
 def timer_key(second: int, sku: str, what: str = "") -> str:
     """An empty `sku` looks at every SKU of the partition."""
     return f"d|{second:010d}|{sku}|{what}"
@@ -856,19 +861,24 @@ def evidence_key(sku: str, event_key: str) -> str:
     return f"e|{sku}|{event_key}"
 
 
-def changelog_of(key: str) -> str:
-    """The topic that can rebuild the row."""
-    return "inventory-evidence" if key.startswith("e|") else "inventory-changelog"
-
-
 def escape(part: str) -> str:
     """Make a part of a business key unambiguous."""
     return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
 
 
+def unescape(part: str) -> str:
+    """Read a part of a key as it was before `escape`."""
+    return part.replace("%7C", "|").replace("%25", "%")
+
+
 def business_key(source: str, document: Document, type_: str, sku: str) -> str:
     """`source|document.type|document.id|document.line|type|sku`: always the identity of an event."""
     return f"{escape(source)}|{escape(document.type)}|{escape(document.id)}|{document.line}|{type_}|{sku}"
+
+
+def key_of(event: Envelope) -> str:
+    """The business key of an event."""
+    return business_key(event.source, event.document, type(event).__name__, event.sku)
 
 
 def reference_key(ref: EventRef, sku: str) -> str:

@@ -11,19 +11,17 @@ from dataclasses import replace
 from atp import events as e
 from atp.advice import COUNT, REPLENISH, TRANSFER, carried_out, propose
 from atp.book import (
-    CLOCK_KEY,
     Case,
-    Clock,
     Evidence,
     Row,
     Rows,
     Summary,
     Supply,
     Transfer,
-    business_key,
     case_key,
     evidence_key,
     feed_key,
+    key_of,
     reference_key,
     summary_key,
 )
@@ -32,7 +30,7 @@ from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import Event
 from atp.exceptions import close_exception, open_exception
-from atp.outcome import REVERSALS, Frame, Outcome, text_of
+from atp.outcome import REVERSALS, Frame, Outcome, cause_of, resumed, text_of
 from atp.outlook import line
 
 WATCHED = "tcbr"
@@ -90,14 +88,8 @@ def heard(rows: Rows, event: Event, frame: Frame, outcome: Outcome) -> Outcome:
             break
     else:
         return outcome
-    key = business_key(event.source, event.document, type(event).__name__, event.sku)
-    if isinstance(event, e.TimeTicked):
-        key = text_of(event.event_time)
-    draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, None)
-    draft.changes.update(outcome.changes)
-    draft.effects.extend(outcome.effects)
-    clock, summary = draft.get(CLOCK_KEY), draft.get(summary_key(event.sku))
-    draft.tick = clock.tick if isinstance(clock, Clock) else None
+    draft = resumed(rows, frame, outcome, cause_of(event))
+    summary = draft.get(summary_key(event.sku))
     told = summary.clock if isinstance(summary, Summary) else event.event_time
     attend(draft, max(told, draft.tick or 0), BESIDE)
     return replace(outcome, changes=draft.changes, effects=tuple(draft.effects))
@@ -108,7 +100,7 @@ def refused(rows: Rows, event: Event, frame: Frame, tick: int | None, outcome: O
     if outcome.verdict not in ("conflict", "late"):
         return outcome
     sku, where = event.sku, event.location
-    key = business_key(event.source, event.document, type(event).__name__, sku)
+    key = key_of(event)
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
     told = {"event": key, "type": type(event).__name__, "document": event.document.id}
     if outcome.verdict == "conflict":

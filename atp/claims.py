@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from atp import events as e
-from atp.book import Claim, Mark, claim_key, line_of, supply_key, transfer_key
+from atp.book import Claim, Mark, claim_key, due_second, line_of, supply_key, transfer_key
 from atp.events import DAY, SECOND, Fact, Ref, immutable
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -247,7 +247,7 @@ def take_mark(
     units: int | None = None,
 ) -> Mark:
     """What a reservation takes: `units`, or all that it names."""
-    expires = "" if expires_at is None else str(-(-expires_at // SECOND))
+    expires = "" if expires_at is None else str(due_second(expires_at))
     word = f"take|{event.location}|{state}|{expires}|{event.need_date or ''}|{event.channel}|{event.event_time}"
     return _mark(event, word, event.quantity if units is None else units)
 

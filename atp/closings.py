@@ -14,6 +14,7 @@ from atp.book import (
     Rows,
     business_key,
     evidence_key,
+    key_of,
     position_key,
 )
 from atp.draft import Draft
@@ -32,7 +33,7 @@ def close(rows: Rows, event: CountClosed, frame: Frame, tick: int | None, fold: 
 
     `fold` folds one count, over the rows as the counts before it leave them.
     """
-    key = business_key(event.source, event.document, type(event).__name__, event.sku)
+    key = key_of(event)
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
     prefix = position_key(event.sku, "") if event.sku else "p|"
     verdict: Verdict = "duplicate"

@@ -6,12 +6,12 @@ and its evidence. Source: docs/domain.md, section "Exceptions".
 
 from collections.abc import Iterable, Mapping
 
-from atp.book import Claim, Feed, Position, Risk, Row, Statement, Supply, Transfer, claim_key
+from atp.book import Claim, Feed, Position, Risk, Row, Supply, Transfer, claim_key
 from atp.claims import day_number, standing
 from atp.draft import Draft
 from atp.events import DAY, SECOND
 from atp.outcome import text_of
-from atp.outlook import earliest_first, line
+from atp.outlook import ORDERS, earliest_first, latest, line
 from atp.risk import EXPOSURE, NEGATIVE_STOCK, OVERSOLD, PROJECTED
 
 NO_DAY_NAMED = 6 * DAY
@@ -120,8 +120,8 @@ def _of_supply(scope: str, row: Supply) -> Iterable[Condition]:
         if units
     }
     where = figures.location
-    order = _latest(row.said, "PurchaseOrder")
-    confirmation = _latest(row.said, "SupplierConfirmed")
+    order = latest(row.said, *ORDERS)
+    confirmation = latest(row.said, "SupplierConfirmed")
     notices = [one for one in row.said if one.type == "AsnShipped"]
     due = figures.shipped if notices else max(figures.ordered, figures.confirmed)
     if figures.final and figures.received < due:
@@ -146,11 +146,6 @@ def _of_supply(scope: str, row: Supply) -> Iterable[Condition]:
     if said is not None and said.eta and figures.open and said.quantity > max(figures.shipped, figures.received):
         since = (day_number(said.eta) + 1) * DAY
         yield "past_due_supply", scope, where, since, {**told, "eta": said.eta, "open": str(figures.open)}
-
-
-def _latest(said: Iterable[Statement], type_: str) -> Statement | None:
-    some = (one for one in said if one.type.startswith(type_))
-    return max(some, key=lambda one: (one.rev, one.event_time, one.key), default=None)
 
 
 def _of_risk(rest: str, row: Risk) -> Iterable[Condition]:

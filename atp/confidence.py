@@ -28,6 +28,7 @@ from atp.book import (
     review_key,
     risk_key,
     summary_key,
+    unescape,
     variance_key,
 )
 from atp.draft import Draft
@@ -166,7 +167,7 @@ def _silence(draft: Draft, location: str, position: Position, tick: int) -> Doub
 def _sources(draft: Draft, position: Position, tick: int) -> Iterator[Doubt]:
     """Doubts in those who told of the position lately: silent for twice their interval, or with messages missing."""
     for source in sorted({touch.key.split("|", 1)[0] for touch in position.touches}):
-        feed = draft.get(feed_key(source.replace("%7C", "|").replace("%25", "%")))
+        feed = draft.get(feed_key(unescape(source)))
         if not isinstance(feed, Feed):
             continue
         if feed.interval and tick - feed.marked_at > 2 * feed.interval:

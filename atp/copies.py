@@ -17,8 +17,9 @@ from atp.book import (
     Summary,
     Timer,
     Variance,
-    business_key,
     copy_key,
+    due_second,
+    key_of,
     review_key,
     summary_key,
     variance_key,
@@ -37,7 +38,7 @@ NO_COPY = Copy(epoch=0, version=0, quantity=None, acked_at=0, published=())
 
 def acknowledge(rows: Rows, event: ChannelAck, frame: Frame, tick: int | None) -> Outcome:
     """Note which version a channel has applied; the greatest (epoch, version) stands."""
-    key = business_key(event.source, event.document, type(event).__name__, event.sku)
+    key = key_of(event)
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
     summary = _summary(draft, event.sku)
     known = _copy(draft, event.sku, event.channel)
@@ -51,7 +52,7 @@ def acknowledge(rows: Rows, event: ChannelAck, frame: Frame, tick: int | None) -
 def report(rows: Rows, event: ChannelReported | SnapshotReceived, frame: Frame, tick: int | None) -> Outcome:
     """Compare what a channel shows with the version that it says, or is known, to have applied; the latest stands."""
     sku, channel = event.sku, event.channel
-    key = business_key(event.source, event.document, type(event).__name__, sku)
+    key = key_of(event)
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
     as_of = event.event_time if event.as_of is None else event.as_of
     mark = Snapshot(
@@ -156,7 +157,7 @@ def _judge(draft: Draft, sku: str, state: ChannelState, copy: Copy, clock: int) 
         ripe = since + terms_of(state).lag_s * SECOND
         if ripe > now:
             # It is told of this answer, and has the time that it takes to apply it.
-            draft.put(review_key(-(-ripe // SECOND), sku, f"copy|{state.channel}"), Timer())
+            draft.put(review_key(due_second(ripe), sku, f"copy|{state.channel}"), Timer())
             over = 0
     copy = replace(copy, behind_since=since)
     draft.put(copy_key(sku, state.channel), copy)

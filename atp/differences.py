@@ -6,10 +6,10 @@ what it compares may still change. Source: docs/domain.md, section "Variances".
 
 from dataclasses import replace
 
-from atp.book import Snapshot, Timer, Variance, review_key, variance_key
+from atp.book import Snapshot, Timer, Variance, due_second, review_key, variance_key
 from atp.draft import Draft
 from atp.effects import VarianceChanged
-from atp.events import DAY, SECOND, immutable
+from atp.events import DAY, immutable
 from atp.policy import policies_of
 from atp.variance import variance_id
 
@@ -143,4 +143,4 @@ def _wait(draft: Draft, sku: str, kind: str, what: str, variance: Variance) -> N
     opened = variance.opened_at
     days = next((days for days in AGES if days > variance.age_days), None)
     if opened is not None and days is not None:
-        draft.put(review_key(-(-(opened + days * DAY) // SECOND), sku, f"age|{kind}|{what}"), Timer())
+        draft.put(review_key(due_second(opened + days * DAY), sku, f"age|{kind}|{what}"), Timer())

@@ -10,7 +10,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Literal
 
-from atp.book import POLICIES_KEY, Case, Policies, Summary, Timer, case_key, deadline_key, summary_key
+from atp.book import POLICIES_KEY, Case, Policies, Summary, Timer, case_key, deadline_key, due_second, summary_key
 from atp.draft import Draft
 from atp.duties import DATED, DUTIES, OTHER, Duty, duty
 from atp.effects import ExceptionChanged
@@ -167,9 +167,9 @@ def _put(draft: Draft, sku: str, kind: str, scope: str, before: Case | None, aft
     """Write a case, and its deadline where ticks find it."""
     was, now = before.due if before else 0, after.due if after else 0
     if was and was != now:
-        draft.put(deadline_key(-(-was // SECOND), sku, kind, scope), None)
+        draft.put(deadline_key(due_second(was), sku, kind, scope), None)
     if now and was != now:
-        draft.put(deadline_key(-(-now // SECOND), sku, kind, scope), Timer())
+        draft.put(deadline_key(due_second(now), sku, kind, scope), Timer())
     draft.put(case_key(sku, kind, scope), after)
 
 

@@ -29,10 +29,11 @@ from atp.book import (
     Supply,
     Timer,
     Transfer,
-    business_key,
     claim_key,
     decision_key,
+    due_second,
     evidence_key,
+    key_of,
     network_key,
     reference_key,
     risk_key,
@@ -142,7 +143,7 @@ def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) ->
         return refuse("future", f"dated {text_of(event.event_time)}, over a day after the last tick {text_of(tick)}")
     if (dated := _dated(event)) < oldest:
         return late(event, dated, oldest, summary, tick)
-    key = business_key(event.source, event.document, type(event).__name__, sku)
+    key = key_of(event)
     known = _evidence(rows, sku, key, oldest)
     mine = digest(event)
     rank = rank_of(event)
@@ -283,7 +284,7 @@ def _count(event: Fact, key: str, rank: str) -> Count | None:
 
 def _policy(rows: Rows, event: PolicyChanged, frame: Frame, tick: int | None) -> Outcome:
     sku = event.sku
-    key = business_key(event.source, event.document, type(event).__name__, sku)
+    key = key_of(event)
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
     row = rows.get(summary_key(sku) if sku else POLICIES_KEY)
     if sku:
@@ -319,7 +320,7 @@ def _policy(rows: Rows, event: PolicyChanged, frame: Frame, tick: int | None) ->
     else:
         draft.put(POLICIES_KEY, Policies(entries=kept))
         if tick is None or event.event_time > tick:
-            draft.put(timer_key(-(-event.event_time // SECOND), ""), Timer())
+            draft.put(timer_key(due_second(event.event_time), ""), Timer())
         reassess_all(draft, tick)
     attend(draft, tick if tick is not None else summary.clock)
     verdict: Verdict = "superseded" if superseded else "folded"

@@ -6,7 +6,7 @@ like, for hints. A MasterChanged without a location holds for all locations that
 """
 
 from atp.admission import digest
-from atp.book import MasterEntry, Masters, Row, Rows, business_key, masters_key
+from atp.book import MasterEntry, Masters, Row, Rows, key_of, masters_key
 from atp.calendar import open_time, trading_day
 from atp.draft import Draft
 from atp.effects import Cause
@@ -18,7 +18,7 @@ ANYWHERE = masters_key("", "")
 
 def change(rows: Rows, event: MasterChanged, frame: Frame, tick: int | None) -> Outcome:
     """Note what is stated of a SKU or a location; of each document the greatest revision stands."""
-    key = business_key(event.source, event.document, type(event).__name__, event.sku)
+    key = key_of(event)
     where = masters_key(event.sku, event.location)
     row = rows.get(where)
     entries = row.entries if isinstance(row, Masters) else ()

@@ -6,10 +6,21 @@ from dataclasses import field
 from datetime import UTC, datetime
 from typing import Literal
 
-from atp.book import Row, Summary
+from atp.book import CLOCK_KEY, Clock, Row, Rows, Summary, key_of
 from atp.catalogue import legs_of
-from atp.effects import Effect, Refusal, RequestDecided
-from atp.events import Correction, Fact, ReservationRequested, Reversal, SaleVoided, ShipmentReversed, immutable
+from atp.draft import Draft
+from atp.effects import Cause, Effect, Refusal, RequestDecided
+from atp.events import (
+    Correction,
+    Event,
+    Fact,
+    ReservationRequested,
+    Reversal,
+    SaleVoided,
+    ShipmentReversed,
+    TimeTicked,
+    immutable,
+)
 
 Verdict = Literal[
     "folded",  # it is in force, whether or not it moved anything
@@ -85,6 +96,21 @@ def late(
         }
         suggestion = json.dumps(line, ensure_ascii=False)
     return refuse("late", detail, suggestion)
+
+
+def cause_of(event: Event) -> Cause:
+    """What an event is called where it made a difference: by its business key, a tick by its time."""
+    key = text_of(event.event_time) if isinstance(event, TimeTicked) else key_of(event)
+    return Cause(type=type(event).__name__, key=key)
+
+
+def resumed(rows: Rows, frame: Frame, outcome: Outcome, cause: Cause) -> Draft:
+    """The draft of an outcome, to go on where its fold ended; `rows` are as they were before."""
+    clock = outcome.changes.get(CLOCK_KEY) or rows.get(CLOCK_KEY)
+    draft = Draft(rows, cause, frame.epoch, clock.tick if isinstance(clock, Clock) else None)
+    draft.changes.update(outcome.changes)
+    draft.effects.extend(outcome.effects)
+    return draft
 
 
 def text_of(time: int) -> str:

@@ -13,6 +13,8 @@ HORIZON = 180
 """Days that a figure looks ahead."""
 SLIP = 30
 """Days after which supply that is past due counts no more, where no policy says otherwise."""
+ORDERS = ("PurchaseOrderPlaced", "PurchaseOrderChanged", "PurchaseOrderCancelled")
+"""Events that say what is ordered: the last revision over all of them stands."""
 FINAL = "|final"
 """Under this word a supply line counts the receipts that said that nothing else comes."""
 
@@ -49,8 +51,8 @@ class Line:
 
 def line(supply: Supply) -> Line:
     """Derive the figures of a supply line."""
-    order = _latest(supply.said, "PurchaseOrderPlaced", "PurchaseOrderChanged", "PurchaseOrderCancelled")
-    confirmation = _latest(supply.said, "SupplierConfirmed")
+    order = latest(supply.said, *ORDERS)
+    confirmation = latest(supply.said, "SupplierConfirmed")
     notices = [one for one in supply.said if one.type == "AsnShipped"]
     ordered = 0 if order is None or order.type == "PurchaseOrderCancelled" else order.quantity
     confirmed = confirmation.quantity if confirmation else 0
@@ -77,8 +79,8 @@ def inbound_of(what: str, supply: Supply, terms: Callable[[str], SupplyTerms], t
 
     `terms` says what policies say of supply to a location.
     """
-    order = _latest(supply.said, "PurchaseOrderPlaced", "PurchaseOrderChanged", "PurchaseOrderCancelled")
-    confirmation = _latest(supply.said, "SupplierConfirmed")
+    order = latest(supply.said, *ORDERS)
+    confirmation = latest(supply.said, "SupplierConfirmed")
     notices = earliest_first(one for one in supply.said if one.type == "AsnShipped")
     figures = line(supply)
     if figures.final:
@@ -156,7 +158,7 @@ def earliest_first(notices: Iterable[Statement]) -> list[Statement]:
     return sorted(notices, key=lambda one: (not one.eta, day_number(one.eta) if one.eta else 0, one.eta or "", one.key))
 
 
-def _latest(said: Sequence[Statement], *types: str) -> Statement | None:
+def latest(said: Sequence[Statement], *types: str) -> Statement | None:
     """The statement in force of some types: the last revision over all of them."""
     return max(
         (one for one in said if one.type in types), key=lambda one: (one.rev, one.event_time, one.key), default=None

@@ -5,11 +5,22 @@ else comes; and, where a policy names `grace_hours`, once its last day and that 
 come is on its way, and is no variance.
 """
 
-from atp.book import Supply, Timer, Transfer, Variance, review_key, supply_key, transfer_key, variance_key
+from atp.book import (
+    Supply,
+    Timer,
+    Transfer,
+    Variance,
+    due_second,
+    review_key,
+    supply_key,
+    transfer_key,
+    unescape,
+    variance_key,
+)
 from atp.claims import day_number
 from atp.differences import Figures, compare
 from atp.draft import Draft
-from atp.events import DAY, HOUR, SECOND
+from atp.events import DAY, HOUR
 from atp.outlook import line
 from atp.policy import policies_of
 from atp.variance import transfer_due, transfer_variance
@@ -58,7 +69,7 @@ def judge_asn(draft: Draft, sku: str, what: str) -> None:
             basis="shipped",
             as_of=row.last_time,
             location=figures.location,
-            document=what.rsplit("|", 1)[0].replace("%7C", "|").replace("%25", "%"),
+            document=unescape(what.rsplit("|", 1)[0]),
             hint=_hint(over=over, final=figures.final),
         ),
     )
@@ -74,7 +85,7 @@ def judge_transfer(draft: Draft, sku: str, what: str) -> None:
 
 def _again(draft: Draft, sku: str, what: str, time: int) -> None:
     if draft.tick is None or time > draft.tick:
-        draft.put(review_key(-(-time // SECOND), sku, what), Timer())
+        draft.put(review_key(due_second(time), sku, what), Timer())
 
 
 def _hint(*, over: bool, final: bool) -> str:

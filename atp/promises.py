@@ -26,6 +26,7 @@ from atp.book import (
     business_key,
     claim_key,
     decision_key,
+    key_of,
     line_of,
     network_key,
     position_key,
@@ -250,7 +251,7 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
     """Note what a supplier or a buyer says of a purchase order line."""
     sku = event.sku
     ref = event.purchase_order or Ref(event.document.id, event.document.line)
-    key = business_key(event.source, event.document, type(event).__name__, sku)
+    key = key_of(event)
     where = supply_key(sku, line_of(*ref))
     row = rows.get(where)
     known = row if isinstance(row, Supply) else Supply(said=(), received={}, last_time=0)
@@ -326,7 +327,7 @@ def _said(said: Sequence[Statement], statement: Statement) -> tuple[Statement, .
 def grant(rows: Rows, event: Grant, frame: Frame, tick: int | None) -> Outcome:
     """Note what a channel's ring-fence is given, or gives back."""
     sku, channel = event.sku, event.channel or ALL_CHANNEL
-    key = business_key(event.source, event.document, type(event).__name__, sku)
+    key = key_of(event)
     row = rows.get(ring_key(sku))
     statement = Statement(
         key=key,

@@ -23,10 +23,10 @@ from atp.book import (
     Snapshot,
     Summary,
     Variance,
-    business_key,
     copy_key,
     escape,
     evidence_key,
+    key_of,
     position_key,
     summary_key,
     variance_key,
@@ -64,7 +64,7 @@ def receive(rows: Rows, event: SnapshotReceived, frame: Frame, tick: int | None)
         ahead = as_of >= oldest
         why = "over a day after the last tick" if ahead else "before what the book remembers event by event"
         return refuse("future" if ahead else "late", f"as of {text_of(as_of)}: {why}")
-    key = business_key(event.source, event.document, type(event).__name__, sku)
+    key = key_of(event)
     known = rows.get(evidence_key(sku, key))
     known = known if isinstance(known, Evidence) and known.last_time >= oldest else None
     mine, rank = digest(event), rank_of(event)

@@ -23,6 +23,7 @@ from atp.book import (
     Summary,
     Timer,
     Told,
+    due_second,
     part_key,
     review_key,
     summary_key,
@@ -170,4 +171,4 @@ def _half(terms: ChannelTerms) -> int:
 
 
 def _timer(sku: str, channel: str, time: int) -> str:
-    return review_key(-(-time // SECOND), sku, f"told|{channel}")
+    return review_key(due_second(time), sku, f"told|{channel}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from atp.book import Count, Transfer
+from atp.book import Count, Transfer, unescape
 from atp.claims import day_number
 from atp.counts import Delta, of_scope
 from atp.draft import Draft
@@ -74,7 +74,7 @@ def transfer_variance(draft: Draft, sku: str, line: str, after: Transfer, clock:
             sku=sku,
             location=after.destination,
             document="",
-            transfer=line.rsplit("|", 1)[0].replace("%7C", "|").replace("%25", "%"),
+            transfer=unescape(line.rsplit("|", 1)[0]),
             expected=expected,
             observed=after.received,
             diff=after.received - expected,

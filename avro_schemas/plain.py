@@ -18,8 +18,3 @@ def plain(value: object, name: str = "") -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return instant(value) if type(value) is int and name in TIMES else value
-
-
-def unescaped(part: str) -> str:
-    """Read a part of a key as it was before `atp.book.escape`."""
-    return part.replace("%7C", "|").replace("%25", "%")

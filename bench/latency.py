@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from atp.book import business_key
+from atp.book import key_of
 from atp.effects import AvailabilityChanged
 from atp.errors import FatalError
 from avro_schemas import codec
@@ -56,7 +56,7 @@ class Watch:
 
     def sent(self, event: load.Event, moment: float) -> None:
         """Remember an event. Called by the sender."""
-        key = business_key(event.source, event.document, type(event).__name__, event.sku)
+        key = key_of(event)
         self._waiting[f"node|{event.sku}|{event.location}"].append((key, moment))
 
     def answered(self, answer: AvailabilityChanged, moment: float) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atp.book import unescape
 from cli.progress import bar
 from streams.answer import Answer
 from streams.reader import look_up
@@ -214,7 +215,7 @@ def _supply(one: Answer) -> str:
 
 def paper(key: str) -> str:
     """Read a business key: the paper and line of the event, and its source."""
-    words = [word.replace("%7C", "|").replace("%25", "%") for word in key.split("|")]
+    words = [unescape(word) for word in key.split("|")]
     if len(words) < 4:
         return key
     return f"{words[1]} {words[2]} line {words[3]}{' of ' if words[0] else ''}{words[0]}"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atp.book import business_key
+from atp.book import key_of
 from atp.effects import (
     AdviceChanged,
     AvailabilityChanged,
@@ -138,10 +138,6 @@ def told(sku: str, found: SkuRows, supposed: Supposed) -> Iterator[str]:
     yield from _said("others", [f"{count} {name}" for name, count in sorted(others.items())])
     if not any(changed.values()) and not supposed.effects:
         yield "\nnothing would change"
-
-
-def key_of(event: Event) -> str:
-    return business_key(event.source, event.document, type(event).__name__, event.sku)
 
 
 def _events(file: Path, settings: Settings) -> list[Event]:

@@ -9,11 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from atp.availability import atp_raw, exposed, status, terms_of
-from atp.book import Claim, Clock, Network, Position, Risk, Row, Summary, Supply, Transfer
+from atp.book import Claim, Clock, Network, Position, Risk, Row, Summary, Supply, Transfer, unescape
 from atp.claims import standing
 from atp.events import SECOND
 from atp.outlook import line
-from avro_schemas.plain import unescaped
 
 INSTANT = pa.timestamp("us", tz="UTC")
 DAY = pa.date32()
@@ -214,7 +213,7 @@ class Tables:
                 self._claim(key, row)
             case Supply():
                 _, sku, order, number = key.split("|", 3)
-                self._lines["supply"].append(_supply(sku, unescaped(order), int(number), row))
+                self._lines["supply"].append(_supply(sku, unescape(order), int(number), row))
             case Network():
                 sku = key.split("|")[1]
                 self._lines["inbound"].extend(_inbound(sku, row))
@@ -229,7 +228,7 @@ class Tables:
 
     def _claim(self, key: str, row: Claim) -> None:
         _, sku, order, number = key.split("|", 3)
-        one, line = standing(row, self._tick), (sku, unescaped(order), int(number))
+        one, line = standing(row, self._tick), (sku, unescape(order), int(number))
         self._lines["claims"].append(
             (
                 *line,
@@ -325,4 +324,4 @@ def _supply(sku: str, order: str, number: int, row: Supply) -> tuple[Any, ...]:
 def _inbound(sku: str, row: Network) -> Iterator[tuple[Any, ...]]:
     for one in row.inbound:
         document, _, number = one.what.rpartition("|")
-        yield sku, one.day, one.location, one.units, one.state, one.overdue, unescaped(document), int(number)
+        yield sku, one.day, one.location, one.units, one.state, one.overdue, unescape(document), int(number)

@@ -16,12 +16,12 @@ from atp.book import (
     claim_key,
     network_key,
     supply_key,
+    unescape,
 )
 from atp.claims import Standing, day_text, standing
 from atp.events import SECOND
 from atp.outlook import line
 from avro_schemas.instants import instant
-from avro_schemas.plain import unescaped
 
 Plain = dict[str, Any]
 
@@ -75,7 +75,7 @@ def supply_lines(rows: Rows, sku: str) -> Iterator[tuple[str, int, Supply]]:
 def paper_line(text: str) -> tuple[str, int]:
     """Read `id|line` as a key has it."""
     id_, _, number = text.rpartition("|")
-    return unescaped(id_), int(number)
+    return unescape(id_), int(number)
 
 
 def fence(one: Fence) -> Plain:
