@@ -37,6 +37,7 @@ class Decisions:
     requests_per_s: int
     others_per_s: int
     """Sales and receipts beside them."""
+    workers: int
     requests: int
     p50_ms: float
     p99_ms: float
@@ -116,11 +117,13 @@ def stock(begin: int) -> Iterator[GoodsReceived]:
         )
 
 
-def measure(requests_per_s: int, others_per_s: int, seconds: float, brokers: str, settings: Settings) -> Decisions:
-    """Measure for some seconds, with one worker with default settings and its ticks. Raises: FatalError."""
+def measure(
+    requests_per_s: int, others_per_s: int, seconds: float, workers: int, brokers: str, settings: Settings
+) -> Decisions:
+    """Measure for some seconds, with workers with default settings and their ticks. Raises: FatalError."""
     broker.fresh_ledger(brokers, settings)
     broker.fresh_outputs(brokers, settings)
-    with working(brokers, settings):
+    with working(brokers, settings, workers):
         watch, stop = Watch(), threading.Event()
         watcher = threading.Thread(target=_read, args=(watch, stop, brokers, settings), daemon=True)
         watcher.start()
@@ -133,6 +136,7 @@ def measure(requests_per_s: int, others_per_s: int, seconds: float, brokers: str
     return Decisions(
         requests_per_s,
         others_per_s,
+        workers,
         len(took),
         took[len(took) // 2],
         took[len(took) * 99 // 100],

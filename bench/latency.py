@@ -1,5 +1,6 @@
 """Age: from an event's hand-over to the producer to its availability being readable by a committed reader."""
 
+import re
 import shutil
 import subprocess
 import threading
@@ -8,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
@@ -17,6 +19,7 @@ from atp.errors import FatalError
 from avro_schemas import codec
 from bench import broker, load
 from bench.hosts import environment, worker_command
+from streams.processes import wait_until
 from streams.restore import reader
 from streams.settings import Settings
 from topologies import topics
@@ -83,21 +86,44 @@ def measure(rates: list[int], seconds: float, brokers: str, settings: Settings) 
 
 
 @contextmanager
-def working(brokers: str, settings: Settings) -> Iterator[None]:
-    """Let one worker with default settings fold the ledger, with its ticks, from nothing and until this is left."""
-    app = f"{settings.topic_prefix}worker-{settings.app}"
-    folder = settings.home.absolute() / app
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    env = {**environment(settings, brokers, app, folder), "ATP_TICKS": "wall"}
-    with (folder / "host.log").open("wb") as log:
-        worker = subprocess.Popen(worker_command(), env=env, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
+def working(brokers: str, settings: Settings, workers: int = 1) -> Iterator[None]:
+    """Let workers with default settings fold the ledger, with their ticks, from nothing and until this is left.
+
+    Several have shared the partitions by the time that this begins. Raises: FatalError.
+    """
+    app = f"{settings.topic_prefix}worker-{settings.app}-{workers}"
+    home = settings.home.absolute() / app
+    shutil.rmtree(home, ignore_errors=True)
+    folders = [home / str(number) for number in range(workers)]
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True)
+            env = {**environment(settings, brokers, app, folder), "ATP_TICKS": "wall"}
+            with (folder / "host.log").open("wb") as log:
+                running.append(subprocess.Popen(worker_command(), env=env, stdout=log, stderr=log))
+        logs = [folder / "host.log" for folder in folders]
+        if workers > 1 and not wait_until(lambda: _shared(logs, settings.partitions), OPEN_S):
+            raise FatalError(f"{workers} workers did not share the partitions within {OPEN_S:.0f} s. See: atp status")
+        yield
+    finally:
+        for worker in running:
             worker.terminate()
+        for worker in running:
             worker.wait(30)
-    shutil.rmtree(folder)
+    shutil.rmtree(home)
+
+
+def _shared(logs: list[Path], partitions: int) -> bool:
+    """Say whether every worker has opened its part, by the last assignment that each tells of."""
+    found: list[int] = []
+    for log in logs:
+        told = log.read_text(errors="replace").rpartition(" assigned number=")[2]
+        mine = [int(number) for number in re.findall(r" opened partition=(\d+)", told)]
+        if not mine:
+            return False
+        found += mine
+    return sorted(found) == list(range(partitions))
 
 
 def _at(rate: int, seconds: float, number: int, brokers: str, settings: Settings) -> Ages:

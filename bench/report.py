@@ -33,12 +33,14 @@ def text(report: Report) -> str:
             + (f"; {age.unanswered} events without an answer" if age.unanswered else "")
             for age in report.ages
         ]
-    if (decided := report.decisions) is not None:
+    if report.decisions is not None:
+        lines.append("Decisions: request handed to the producer until its answer is readable, committed")
+    for decided in report.decisions or ():
         outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(decided.outcomes.items()))
+        load = f"{decided.requests_per_s:,} requests/s beside {decided.others_per_s:,} other events/s"
         verdict = f"{_verdict(decided.p99_ms <= DECISION_MS)} p99 {DECISION_MS:.0f} ms"
         lines += [
-            "Decisions: request handed to the producer until its answer is readable, committed",
-            f"  at {decided.requests_per_s:,} requests/s beside {decided.others_per_s:,} other events/s:",
+            f"  at {load}, workers: {decided.workers}",
             f"  p50 {decided.p50_ms:.0f} ms, p99 {decided.p99_ms:.0f} ms, max {decided.max_ms:.0f} ms ({verdict})",
             f"  {outcomes}" + (f"; {decided.unanswered} requests without an answer" if decided.unanswered else ""),
         ]

@@ -19,6 +19,8 @@ RATES = [2_000, 5_000]
 LATENCY_S = 20.0
 REQUESTS, BESIDE = 1_000, 2_000
 """Reservation requests a second, and other events a second beside them."""
+WORKERS = (1, 2)
+"""Workers that decide them: a worker folds on one core, and partitions are there to be shared."""
 LOADS = {
     "whole": "bench-whole.", "slice": "bench-slice.", "latency": "bench-latency.", "decisions": "bench-decisions.",
 }  # fmt: skip
@@ -49,7 +51,7 @@ class Report:
     restore: restoring.Restore | None = None
     profile: hosts.Seen | None = None
     ages: list[latency.Ages] | None = None
-    decisions: Decisions | None = None
+    decisions: list[Decisions] | None = None
 
     def encode(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -92,7 +94,9 @@ def run(
         broker.clear(brokers, homes["latency"])
     if "decisions" in parts:
         say(f"asking {REQUESTS:,} times a second beside {BESIDE:,} other events/s ...")
-        decided = decisions.measure(REQUESTS, BESIDE, LATENCY_S, brokers, homes["decisions"])
+        decided = [
+            decisions.measure(REQUESTS, BESIDE, LATENCY_S, workers, brokers, homes["decisions"]) for workers in WORKERS
+        ]
         broker.clear(brokers, homes["decisions"])
     return Report(work, toy, whole, restored, seen, ages, decided)
 

@@ -24,9 +24,9 @@ def add_agent(
         stream.enable_acks = False
         try:
             async for event in stream.events():
-                chunk = event.value
-                if chunk.assignment == poller.number:
-                    hand_over(chunk)
+                for chunk in event.value:
+                    if chunk.assignment == poller.number:
+                        hand_over(chunk)
         except Exception as error:  # noqa: BLE001
             crash(error)
 

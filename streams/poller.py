@@ -1,4 +1,4 @@
-"""The consumer on a thread of its own: whole batches out, one list per partition and poll.
+"""The consumer on a thread of its own: whole polls out, one chunk per partition.
 
 `poll` takes the first record and `consume` what else has come, because `consume` alone waits its time out. From
 `assign` on what comes is contiguous until the next `assign`, which raises the assignment's number: holes are
@@ -17,6 +17,8 @@ from atp.errors import FatalError
 from streams.cluster import lagging
 
 POLL_S = 0.1
+PACE_S = 0.005
+"""Between polls, so that what trickles in is handed over together: each hand-over costs as much as folding an event."""
 POLL_MAX = 5_000
 """Records of one poll at most, so that no partition waits long for its share."""
 SESSION_S = 10.0
@@ -98,7 +100,7 @@ class Poller:
         self._settled = threading.Event()
         """An assignment is in force: no rebalance is under way, as far as this member knows."""
         self._topics: list[str] = []
-        self._deliver: Callable[[Chunk], None] = lambda _: None
+        self._deliver: Callable[[list[Chunk]], None] = lambda _: None
         self._assigned: Callable[[Sequence[Place]], None] = lambda _: None
         self._paused: set[Place] = set()
         self._followed: dict[Place, int] = {}
@@ -135,10 +137,13 @@ class Poller:
     def start(
         self,
         topics: list[str],
-        deliver: Callable[[Chunk], None],
+        deliver: Callable[[list[Chunk]], None],
         assigned: Callable[[Sequence[Place]], None],
     ) -> None:
-        """Join the group. `deliver` and `assigned` are called on the poller's thread and return soon."""
+        """Join the group. `deliver` and `assigned` are called on the poller's thread and return soon.
+
+        `deliver` is given what a poll brought, a chunk for each partition.
+        """
         self._deliver = deliver
         self._assigned = assigned
         self._topics = topics
@@ -159,6 +164,7 @@ class Poller:
                 first = self._consumer.poll(POLL_S)
                 if first is not None:
                     self._hand_over([first, *self._consumer.consume(POLL_MAX - 1, 0)])
+                    self._stopping.wait(PACE_S)
                 self._flow()
                 now = time.monotonic()
                 if now >= self._follow_at:
@@ -210,9 +216,12 @@ class Poller:
             else:
                 log.warning("consumer error=%s", error)
         self._away_since = None
+        chunks = []
         for place, records in groups.items():
             self._chunks[place] = number = self._chunks.get(place, 0) + 1
-            self._deliver(Chunk(place[0], place[1], self.number, number, records, place in ends))
+            chunks.append(Chunk(place[0], place[1], self.number, number, records, place in ends))
+        if chunks:
+            self._deliver(chunks)
 
     def _flow(self) -> None:
         # What is paused is fetched again from where the last record was taken, so nothing is lost by it.

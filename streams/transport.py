@@ -1,4 +1,4 @@
-"""The Faust transport that delivers batches: one message per partition and poll, its value the list of records.
+"""The Faust transport that delivers batches: one message per poll, its value the chunks of all partitions.
 
 Faust brings app, conductor, streams and agents. What it would do to offsets, tables and rebalances is overridden
 to nothing here: positions come from markers, and tasks own the state. Faust's own way counts twice after every
@@ -29,7 +29,7 @@ class Consumer(FaustConsumer):
     def __init__(self, transport: "Transport", *args: Any, **kwargs: Any) -> None:
         super().__init__(transport, *args, **kwargs)
         self._poller = transport.poller
-        self._chunks: asyncio.Queue[Chunk] = asyncio.Queue()
+        self._polls: asyncio.Queue[list[Chunk]] = asyncio.Queue()
         self._running: asyncio.AbstractEventLoop | None = None
 
     async def subscribe(self, topics: Iterable[str]) -> None:
@@ -37,9 +37,9 @@ class Consumer(FaustConsumer):
         self._running = asyncio.get_running_loop()
         self._poller.start(sorted(topics), self._deliver, self._assigned)
 
-    def _deliver(self, chunk: Chunk) -> None:
+    def _deliver(self, chunks: list[Chunk]) -> None:
         assert self._running is not None
-        self._running.call_soon_threadsafe(self._chunks.put_nowait, chunk)
+        self._running.call_soon_threadsafe(self._polls.put_nowait, chunks)
 
     def _assigned(self, places: Sequence[Place]) -> None:
         assert self._running is not None
@@ -57,8 +57,7 @@ class Consumer(FaustConsumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
             while not (self.should_stop or fetcher.should_stop):
-                chunk = await self._chunks.get()
-                await self.callback(_message(chunk))
+                await self.callback(_message(await self._polls.get()))
         except Exception as error:  # noqa: BLE001  (a fetcher that ends leaves a worker that does nothing)
             self._poller.crash(error)
 
@@ -191,7 +190,7 @@ class BatchApp(faust.App):
 
 
 class Chunks(Schema[Any, Any]):
-    """Values are chunks already."""
+    """Values are lists of chunks already."""
 
     def loads_key(self, app: Any, message: Message, **_: Any) -> Any:
         return message.key
@@ -200,11 +199,13 @@ class Chunks(Schema[Any, Any]):
         return message.value
 
 
-def _message(chunk: Chunk) -> ConsumerMessage:
-    value: Any = chunk
+def _message(chunks: list[Chunk]) -> ConsumerMessage:
+    """Wrap what a poll brought. Faust is told of one partition, and routes by nothing but the topic."""
+    value: Any = chunks
+    first = chunks[0]
     return ConsumerMessage(
-        chunk.topic,
-        chunk.partition,
+        first.topic,
+        first.partition,
         0,
         0.0,
         0,
@@ -212,6 +213,6 @@ def _message(chunk: Chunk) -> ConsumerMessage:
         None,
         value,
         None,
-        tp=TP(chunk.topic, chunk.partition),
-        generation_id=chunk.assignment,
+        tp=TP(first.topic, first.partition),
+        generation_id=first.assignment,
     )
