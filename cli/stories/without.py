@@ -9,6 +9,7 @@ A story says how that goes, after `without:`
 | `asn_is_receipt`  | what an ASN announces is booked as received                                        |
 | `returns_wait`    | what came back and was inspected is not booked within the story                    |
 | `returns_at_once` | what came back is sold before anybody looked at it                                 |
+| `refund_is_stock` | a refund is booked as goods that came back                                         |
 | `holds_wait`      | a recall or a loss is not told to the channels within the story                    |
 | `transfers_wait`  | what left on a transfer stays in the stock of the place that it left               |
 | `posting_waits`   | sales and hand-overs are posted after the story                                    |
@@ -99,6 +100,8 @@ class Without:
                 return -units, 0 if "posting_waits" in words else -units
             case e.ReturnReceived():
                 return 0, units if "returns_at_once" in words else 0
+            case e.FinancialOnly():
+                return 0, units if "refund_is_stock" in words else 0
             case e.ReturnDispositioned():
                 sold_on = units if event.disposition == "sellable" else 0
                 return sold_on, 0 if {"returns_wait", "returns_at_once"} & words.keys() else sold_on
