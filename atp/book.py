@@ -732,8 +732,16 @@ class Rows(Protocol):
         ...
 
 
+TIMED = "dimqz"
+"""First letters of the keys that go on with `|second|sku`."""
 CLOCK_KEY = "g|clock"
 POLICIES_KEY = "g|policies"
+
+
+def sku_of(key: str) -> str:
+    """The SKU, or the kit, that a row is about; empty for a row of no SKU."""
+    words = key.split("|", 3)
+    return "" if words[0] == "g" else words[2 if words[0] in TIMED else 1]
 
 
 def summary_key(sku: str) -> str:

@@ -72,10 +72,11 @@ from atp.ledger import Ledger
 from atp.outcome import NOTHING_YET, REVERSALS, Frame, Outcome, Verdict, late, oldest_of, refuse, text_of
 from atp.outlook import line
 from atp.planning import plan
-from atp.policy import declared
+from atp.policy import declared, without_covered
 from atp.promises import confirmed_late, grant, request, supply
 from atp.quiet import is_quiet
 from atp.risk import NEGATIVE_STOCK
+from atp.room import adds, if_room
 from atp.telling import hold_back
 
 __all__ = ["Frame", "Outcome", "Verdict", "fold"]
@@ -114,6 +115,11 @@ def _folded(rows: Rows, event: Event, frame: Frame, tick: int | None) -> Outcome
         return _fact(rows, event, frame, tick)
     if isinstance(event, TimeTicked):
         return _tick(rows, event, frame, tick)
+    return if_room(rows, event, _said(rows, event, frame, tick))
+
+
+def _said(rows: Rows, event: Event, frame: Frame, tick: int | None) -> Outcome:
+    """Fold what somebody says, asks or wants, rather than what happened to goods and orders."""
     if isinstance(event, PolicyChanged):
         return _policy(rows, event, frame, tick)
     if isinstance(event, ReservationRequested):
@@ -169,6 +175,7 @@ def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) ->
         draft.put(evidence_key(sku, key), _remember(known, known, event))
 
     # Answer and publish.
+    known_channels = len(summary.channels)
     channel = event.replacement.channel if isinstance(event, Correction) and event.replacement else event.channel
     summary = settle(draft, ledger, summary, now, channel or event.channel, policies, event.event_time)
     if verdict == "new" and (known is not None or isinstance(event, TELLING)):
@@ -177,11 +184,14 @@ def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) ->
     if now - summary.swept > frame.window:
         summary = _sweep(draft, sku, summary, now, oldest_of(now, tick, frame))
     draft.put(summary_key(sku), summary)
-    return Outcome(
+    outcome = Outcome(
         verdict="superseded" if verdict == "superseded" else "folded",
         changes=draft.changes,
         effects=tuple(draft.effects),
     )
+    if adds(event, named=len(summary.channels) > known_channels):
+        return if_room(rows, event, outcome)
+    return outcome
 
 
 def _reverse(
@@ -308,12 +318,14 @@ def _policy(rows: Rows, event: PolicyChanged, frame: Frame, tick: int | None) ->
             if known.rev == event.rev:
                 return refuse("conflict", f"{key} is known in revision {event.rev} with other fields; the first stands")
     superseded = any(known.key == key and known.rev > event.rev for known in entries)
+    now = tick if tick is not None else summary.clock
     kept = _kept(entries, entry, superseded=superseded)
+    if tick is not None:
+        kept = without_covered(kept, entry, tick - frame.window)
     if kept == entries:
         return Outcome(verdict="superseded", changes={}, effects=())
     if sku:
         with_entry = replace(summary, policies=kept)
-        now = tick if tick is not None else summary.clock
         if event.event_time > now:
             with_entry = look_later(draft, sku, with_entry, event.event_time)
         draft.put(summary_key(sku), reassess(draft, sku, with_entry, now))
@@ -352,20 +364,24 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
         return Outcome(verdict="duplicate", changes={}, effects=())
     draft = Draft(rows, Cause(type="TimeTicked", key=text_of(tick)), frame.epoch, tick)
     draft.put(CLOCK_KEY, Clock(tick=tick))
-    due: dict[str, list[str]] = {}
+    # By SKU and line (empty for the SKU as a whole), the last tick that has looked at it: that lies before the timer
+    # where a host has left the SKU out of the ticks since.
+    due: dict[str, dict[str, int | None]] = {}
     for key, _ in list(draft.scan("d|")):
         second, sku, *what = key.split("|", 3)[1:]
-        if int(second) * SECOND > tick:
+        at = int(second) * SECOND
+        if at > tick:
             break
         draft.put(key, None)
-        due.setdefault(sku, []).append(what[0] if what else "")
+        seen = last if last is None or last < at else at - SECOND
+        due.setdefault(sku, {}).setdefault(what[0] if what else "", seen)
     # What runs out is taken from what stood before the tick; only then is anything worked out anew.
     for sku, whats in sorted(due.items()):
         row = draft.get(summary_key(sku))
-        if isinstance(row, Summary) and (lines := [line for line in whats if line]):
+        if isinstance(row, Summary) and (lines := {line: seen for line, seen in whats.items() if line}):
             policies = SkuPolicies(draft, sku, row, tick)
             ledger = Ledger(draft, sku, row.clock, oldest_of(row.clock, tick, frame), policies)
-            ledger.expire(lines, last)
+            ledger.expire(lines)
             network = draft.get(network_key(sku))
             row = settle(draft, ledger, row, row.clock, "", policies)
             if isinstance(network, Network) and network.today != today_of(tick):
@@ -376,7 +392,7 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
     for sku, whats in sorted(due.items()):
         row = draft.get(summary_key(sku))
         if isinstance(row, Summary) and "" in whats:
-            draft.put(summary_key(sku), look(draft, sku, row, tick, last))
+            draft.put(summary_key(sku), look(draft, sku, row, tick, whats[""]))
     attend(draft, tick)
     deadlines(draft, tick)
     for sku in reminded(draft, tick):

@@ -207,12 +207,12 @@ class Ledger:
         row = self.draft.get(position_key(self.sku, version.location))
         return isinstance(row, Position) and any(count.excludes for count in row.counts)
 
-    def expire(self, lines: Sequence[str], last: int | None) -> None:
-        """Look at claim lines whose time has come since the tick before, `last`."""
-        for line in dict.fromkeys(lines):  # A line has a timer for each of its takes: several may be due at once.
+    def expire(self, lines: Mapping[str, int | None]) -> None:
+        """Look at claim lines whose time has come since the tick that saw them last."""
+        for line, seen in lines.items():
             row = self.draft.get(claim_key(self.sku, line))
             if isinstance(row, Claim):
-                self._change(standing(row, last), standing(row, self.draft.tick), line)
+                self._change(standing(row, seen), standing(row, self.draft.tick), line)
         for location in self.demand.claims:
             touch = (self.draft.cause.type, self.draft.cause.key, self.draft.tick or self.clock)
             self._settle(location, EMPTY, 0, (), dropped="", added=None, touch=touch)

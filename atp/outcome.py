@@ -31,6 +31,7 @@ Verdict = Literal[
     "late",  # over the window behind its SKU's clock: refused
     "future",  # over a day after the last tick: refused
     "invalid",  # cannot mean anything: refused
+    "row_full",  # what it would add to has no room left: refused
 ]
 
 NOTHING_YET = Summary(clock=0, channels=(), policies=(), accounts={}, minutes=(), hours=(), look_at=0, swept=0)

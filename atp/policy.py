@@ -9,7 +9,7 @@ from typing import Any
 
 from atp.book import POLICIES_KEY, ChannelTerms, Policies, PolicyEntry, Summary, summary_key
 from atp.draft import Draft
-from atp.events import immutable
+from atp.events import PolicyFields, immutable
 from atp.outlook import SLIP, SupplyTerms
 
 DEFAULT_TERMS = ChannelTerms()
@@ -102,6 +102,25 @@ def policies_of(draft: Draft, sku: str) -> Book:
 def declared(entries: Sequence[PolicyEntry]) -> set[str]:
     """The channels that policies declare, in force or not yet."""
     return {entry.channel for entry in entries if entry.channel}
+
+
+def without_covered(entries: tuple[PolicyEntry, ...], entry: PolicyEntry, until: int) -> tuple[PolicyEntry, ...]:
+    """Forget what nobody is told by any more, of the scope of `entry`.
+
+    Of one scope the latest effective wins, field by field. So an entry all of whose fields were named by later ones
+    that have been in force since `until` or before has had no say from then on.
+    """
+    mine = [one for one in entries if (one.location, one.channel) == (entry.location, entry.channel)]
+    named: set[str] = set()
+    covered = set()
+    for one in sorted(mine, key=lambda one: (one.effective, one.key), reverse=True):
+        if one.effective > until:
+            continue
+        says = {name for name in PolicyFields.__annotations__ if getattr(one.policy, name) is not None}
+        if named and says <= named:
+            covered.add(one.key)
+        named |= says
+    return tuple(one for one in entries if one.key not in covered) if covered else entries
 
 
 def _strength(entry: PolicyEntry, *, sku: bool) -> tuple[int, int, int, str]:

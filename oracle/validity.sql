@@ -1,5 +1,5 @@
 -- Records that cannot mean anything, beside those whose bytes could not be read.
--- In: ledger, replacements, particulars.  Out: ledger.malformed.
+-- In: ledger, replacements, particulars, letters.  Out: ledger.malformed.
 
 CREATE OR REPLACE TEMP MACRO odd(text, longest) AS
     length(text) NOT BETWEEN 1 AND longest
@@ -99,3 +99,8 @@ FROM (
     SELECT part, off FROM particulars p WHERE unsound_particulars(p)
 ) bad
 WHERE bad.part = ledger.part AND bad.off = ledger.off;
+
+-- What the pipeline had no room for counts for nobody. Which these are is taken from what it says.
+UPDATE ledger SET malformed = true
+FROM letters l
+WHERE l.part = ledger.part AND l.off = ledger.off AND l.cause = 'row_full';

@@ -17,6 +17,7 @@ from itertools import chain
 
 from confluent_kafka import OFFSET_BEGINNING, Message
 
+from atp.book import TIMED
 from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
 from atp.events import SECOND, TimeTicked
@@ -30,7 +31,6 @@ from streams.checkpoint import MARKER_KEY, decode_marker
 from streams.memory import MemoryRows
 from streams.reader import Progress, normal
 from streams.settings import Settings
-from streams.sku_rows import TIMED
 from streams.topics_admin import topic_name
 from topologies.inventory import INVENTORY
 from topologies.partitioning import partition_of

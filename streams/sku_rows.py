@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING
 
-from atp.book import Timer
+from atp.book import TIMED, sku_of
 from avro_schemas import codec
 from sinks.committed import CommittedReader
 from sinks.cut import read_cut
@@ -25,8 +25,6 @@ from streams.topics_admin import topic_name
 from topologies.partitioning import partition_of
 from topologies.topics import CHANGELOG, EVIDENCE
 
-TIMED = "".join(key[0] for key, kind in codec.ROWS.items() if kind is Timer)
-"""First letters of the rows whose keys go on with `|second|sku`."""
 TAKE = 20_000
 
 
@@ -56,8 +54,7 @@ def prefixes(sku: str) -> list[str]:
 
 def concerns(key: str, sku: str) -> bool:
     """Say whether a row concerns the SKU: its own, one of no SKU, or one of the partition as a whole."""
-    words = key.split("|", 3)
-    return words[0] == "g" or words[2 if words[0] in TIMED else 1] in ("", sku)
+    return sku_of(key) in ("", sku)
 
 
 def as_json(raw: Mapping[bytes, bytes], partition: int, marker: bytes | None) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Folded:
         for key, row in outcome.changes.items():
             self.rows.put(key, row)
         self.verdicts.append(outcome.verdict)
-        refuses = outcome.verdict in ("conflict", "late", "future", "invalid")
+        refuses = outcome.verdict in ("conflict", "late", "future", "invalid", "row_full")
         assert (outcome.refusal is not None) == refuses, outcome
         for effect in outcome.effects:
             self._take(effect)

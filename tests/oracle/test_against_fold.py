@@ -8,7 +8,7 @@ import pytest
 
 from atp.book import Position, Summary
 from atp.effects import AvailabilityChanged, ErpLine
-from atp.events import DAY, Document, ReservationExpired
+from atp.events import DAY, Document, PolicyChanged, PolicyFields, ReservationExpired
 from avro_schemas import codec
 from oracle.compare import differences
 from tests.oracle.pipeline import Topics, folded, judged, letter
@@ -46,6 +46,23 @@ def test_what_is_not_folded_yet_is_judged_by_nobody() -> None:
     )
     db, _ = judged(folded([*log, later], WINDOW), WINDOW)
     assert list(differences(db, 10)) == []
+
+
+def test_what_there_is_no_room_for_counts_for_nobody() -> None:
+    log = Wild(9, 100, ticks=False).log()
+    places = tuple(f"{n:064}" for n in range(2_000))
+    papers = [
+        PolicyChanged(
+            source="mdm", document=Document("p", f"{n}", 1), event_time=log[0].event_time + n, sku="Z", channel="web",
+            policy=PolicyFields(locations=places, buffer=n),
+        )
+        for n in range(5)
+    ]  # fmt: skip
+    topics = folded([*papers, *log], WINDOW)
+    db, found = judged(topics, WINDOW)
+    assert list(differences(db, 10)) == []
+    assert db.execute("SELECT off FROM letters WHERE cause = 'row_full'").fetchall() == [(3,), (4,)]
+    assert found.verdicts["malformed"] == 2
 
 
 # Each damage, and the kinds of difference that must be among those reported ----------------------------------
