@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from atp.book import CLOCK_KEY, Row, Rows
+from atp.book import CLOCK_KEY, Row, Rows, sku_of
 from atp.effects import AvailabilityChanged, DeadLetter, Effect, KitComponentChanged
 from atp.errors import FatalError, PoisonError
 from atp.events import Event
@@ -160,7 +160,7 @@ class Batch:
             name = type(event).__name__
             outcome = self._fold(self.rows, event, self._frame)
             if self._careful:
-                self._try_out(outcome)
+                outcome = self._try_out(record, event, outcome)
         except FatalError:
             raise
         except PoisonError as error:
@@ -283,12 +283,38 @@ class Batch:
             raise OversizedError(f"an effect {type(effect).__name__}", len(value))
         return EffectOut(topic, key.encode(), value)
 
-    def _try_out(self, outcome: Outcome) -> None:
-        for key, row in outcome.changes.items():
-            if row is not None:
-                _row_bytes(key, row)
-        for effect in outcome.effects:
-            self._effect_out(effect)
+    def _try_out(self, record: Record, event: Event | KitComponentChanged, outcome: Outcome) -> Outcome:
+        """Encode what an event led to. Raises: PoisonError where it is the fault of the event.
+
+        What is of no SKU, as a tick is, concerns them all: a SKU of which something cannot be written is left out of
+        it, and told of by a dead letter of its own.
+        """
+        left_out: dict[str, str] = {}
+        for written in (*outcome.changes.items(), *outcome.effects):
+            try:
+                if isinstance(written, tuple):
+                    key, row = written
+                    sku = sku_of(key)
+                    if row is not None:
+                        _row_bytes(key, row)
+                else:
+                    sku = written.sku
+                    self._effect_out(written)
+            except OversizedError as error:
+                if event.sku or not sku:
+                    raise
+                left_out.setdefault(sku, error.detail)
+        if not left_out:
+            return outcome
+        for sku, detail in left_out.items():
+            self._refuse(
+                record, "oversized_output", f"{sku} alone is left out of it, until it can be written: {detail}"
+            )
+        return replace(
+            outcome,
+            changes={key: row for key, row in outcome.changes.items() if sku_of(key) not in left_out},
+            effects=tuple(effect for effect in outcome.effects if effect.sku not in left_out),
+        )
 
     def _carefully(self) -> "Batch":
         again = Batch(self._topology, self._place, self._base, self._frame, careful=True)

@@ -5,18 +5,30 @@ from dataclasses import replace
 
 import pytest
 
-from atp.book import Position, Row, Rows, Timer, position_key
-from atp.effects import Cause, DeadLetter, VarianceChanged
+from atp.book import PolicyEntry, Position, Row, Rows, Summary, Timer, position_key, summary_key
+from atp.effects import AvailabilityChanged, Cause, DeadLetter, VarianceChanged
 from atp.errors import FatalError
-from atp.events import Document, Event, GoodsReceived, SaleRecorded
+from atp.events import (
+    DAY,
+    MINUTE,
+    Document,
+    Event,
+    GoodsReceived,
+    PolicyFields,
+    ReservationPlaced,
+    SaleRecorded,
+    TimeTicked,
+)
 from atp.fold import Frame, Outcome
 from avro_schemas import codec
 from streams.batch import OUTPUT_MAX, Batch, Place, Sealed
 from streams.dead_letter import KEPT_MAX, RECORD_MAX
+from streams.memory import MemoryRows
 from streams.table import View
 from topologies import topics
 from topologies.inventory import INVENTORY
 
+HERE = 1_763_000_000_000_000
 FRAME = Frame(window=1)
 EMPTY = View({}, None)
 
@@ -25,7 +37,7 @@ def event(number: int, quantity: int = 1) -> GoodsReceived:
     return GoodsReceived(
         source="wms",
         document=Document("grn", f"G{number}", 1),
-        event_time=1_763_000_000_000_000,
+        event_time=HERE,
         sku="A",
         location="S1",
         quantity=quantity,
@@ -145,7 +157,7 @@ def test_only_the_last_answer_of_a_key_is_published() -> None:
             SaleRecorded(
                 source="pos",
                 document=Document("receipt", "T", 1),
-                event_time=1_763_000_000_000_000,
+                event_time=HERE,
                 sku="A",
                 location="S1",
                 channel="store",
@@ -160,3 +172,61 @@ def test_only_the_last_answer_of_a_key_is_published() -> None:
     assert sum(one.topic is topics.ERP_LINES for one in sealed.effects) == 11
     assert sealed.events == sealed.records == 11
     assert sealed.ages == [(1000, 11)]
+
+
+def test_time_passes_for_the_others_where_one_sku_cannot_be_written() -> None:
+    rows = MemoryRows()
+    orders: list[Event] = [event(1, 5), *(replace(event(1, 5), sku=sku) for sku in ("B", "C"))]
+    orders += [
+        ReservationPlaced(
+            source="oms", document=Document("cart", f"{sku} {line}", 1), event_time=HERE, sku=sku, location="S1",
+            quantity=line, channel="web", state="soft", expires_at=HERE + line * MINUTE,
+        )
+        for sku in "ABC"
+        for line in (1, 2)
+    ]  # fmt: skip
+    committed(rows, [tick(0), *orders])
+    summary = rows.get(summary_key("A"))
+    assert isinstance(summary, Summary)
+    # What was kept before rows had a limit: policies on papers without number.
+    policies = tuple(
+        PolicyEntry(key=f"{n:0200}", rev=0, effective=0, location="", channel="", policy=PolicyFields())
+        for n in range(5_000)
+    )
+    rows.put(summary_key("A"), replace(summary, policies=policies))
+    sealed = committed(rows, [tick(1)])
+    (letter,) = letters(sealed)
+    assert letter.cause == "oversized_output"
+    assert "A alone is left out" in letter.detail
+    assert {key: held_at(rows, key) for key in "ABC"} == {"A": 3, "B": 2, "C": 2}
+    told = [codec.decode(one.value) for one in sealed.effects if one.topic is topics.AVAILABILITY]
+    assert {one.key for one in told if isinstance(one, AvailabilityChanged) and one.channel == "web"} == {
+        "web|B", "web|C",
+    }  # fmt: skip
+    # Once it can be written again, the next tick makes up for those that left it out.
+    committed(rows, [tick(3)])
+    assert {key: held_at(rows, key) for key in "ABC"} == {"A": 3, "B": 0, "C": 0}
+    rows.put(summary_key("A"), summary)
+    assert letters(committed(rows, [tick(4)])) == []
+    assert {key: held_at(rows, key) for key in "ABC"} == {"A": 0, "B": 0, "C": 0}
+
+
+def tick(minutes: int) -> TimeTicked:
+    return TimeTicked(source="clock", document=Document("tick", f"{minutes}", 1), event_time=HERE + minutes * MINUTE)
+
+
+def committed(rows: MemoryRows, events: list[Event]) -> Sealed:
+    batch = Batch(INVENTORY, Place("stock-events", 0, 1), rows, replace(FRAME, window=DAY))
+    for number, one in enumerate(events):
+        batch.fold(number, 1000, one.sku.encode() or None, codec.encode(one), None)
+    sealed = batch.seal()
+    for key, row in sealed.changes.items():
+        rows.put(key, row)
+    return sealed
+
+
+def held_at(rows: MemoryRows, sku: str) -> int:
+    """Units that carts hold of a SKU."""
+    position = rows.get(position_key(sku, "S1"))
+    assert isinstance(position, Position)
+    return position.reserved_soft
