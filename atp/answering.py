@@ -46,7 +46,7 @@ from atp.claims import standing, today_of
 from atp.draft import Draft
 from atp.events import DAY, HOUR, MINUTE, SECOND
 from atp.ledger import HOLDS, DemandChange, Ledger
-from atp.outlook import TRANSFER, SupplyTerms, horizon, in_transit, inbound_of
+from atp.outlook import TRANSFER, SupplyTerms, by_place, horizon, in_transit, inbound_of
 from atp.planning import advise_later, asked
 from atp.policy import Book, NodeTerms, declared
 from atp.publication import Drawn, held, settle_channel, settle_position
@@ -307,6 +307,19 @@ def survey(
     )
 
 
+def unpromised(draft: Draft, sku: str, channels: Sequence[ChannelState]) -> Network:
+    """The network of a SKU of which nothing is promised or coming that no one position knows of."""
+    return Network(
+        today=_today(draft),
+        cells=net.cells_of(channels, positions(draft, sku)),
+        pending={},
+        uncovered=0,
+        dated=(),
+        inbound=(),
+        fences=(),
+    )
+
+
 def _dated(days: dict[tuple[int, str, str], int]) -> tuple[Dated, ...]:
     return tuple(
         Dated(day=day, channel=channel, location=location, units=units)
@@ -367,7 +380,10 @@ def answer_network(
 ) -> tuple[ChannelState, ...]:
     """Answer for every channel by what the network leaves it; `channels` have the terms that hold now."""
     answered = []
-    for number, (state, share) in enumerate(zip(before, net.shares(network, channels), strict=True)):
+    shares = net.shares(network, channels)
+    if len(network.inbound) > 1:  # Once, and not again for each channel: there may be hundreds of lines on their way.
+        network = replace(network, inbound=by_place(network.inbound))
+    for number, (state, share) in enumerate(zip(before, shares, strict=True)):
         seen = max(state.orders_seen, heard) if state.channel == channel else state.orders_seen
         days = outlook(network, channels, number, share)
         pool = share.pool

@@ -337,7 +337,9 @@ class Ledger:
         """Work out anew what every count of the position should have found."""
         before = {count.key: count for count in kept}
         wanted = [count for count in kept if count.key != dropped] + ([added] if added else [])
-        wanted = [self._with_picked(location, count) if count.excludes else count for count in wanted]
+        if any(count.excludes for count in wanted):
+            picked = self._picked(location)
+            wanted = [_with_picked(count, location, picked) if count.excludes else count for count in wanted]
         deltas = self._history(location)
         moved = [sum(column) for column in zip(EMPTY, *(delta.vector for delta in deltas), strict=True)]
         base = [have - move - found for have, move, found in zip(buckets, moved, variances(kept), strict=True)]
@@ -360,11 +362,14 @@ class Ledger:
         found = variances(result)
         return [start + move + more for start, move, more in zip(base, moved, found, strict=True)], tuple(result)
 
-    def _with_picked(self, location: str, count: Count) -> Count:
-        """The count with the units that lay picked and had not left when it was taken."""
-        rows = (row for _, row in self.draft.scan(claim_key(self.sku, "")))
-        away = sum(picked_and_open(row, location, count.as_of) for row in rows if isinstance(row, Claim))
-        return replace(count, quantity=count.quantity - count.away + away, away=away)
+    def _picked(self, location: str) -> list[Claim]:
+        """The lines of which something was picked at the location: a few of all that a SKU has."""
+        word = f"picked|{location}|"
+        return [
+            row
+            for _, row in self.draft.scan(claim_key(self.sku, ""))
+            if isinstance(row, Claim) and any(said.startswith(word) for said in row.tally)
+        ]
 
     def _vary(self, location: str, count: Count, step: int, change: int, why: str) -> None:
         if not change:
@@ -430,6 +435,12 @@ class Ledger:
                 inbound[destination] = inbound.get(destination, 0) + now
             self.draft.put(key, transfer_variance(self.draft, self.sku, line, after, self.clock))
         return {place: units for place, units in inbound.items() if units}
+
+
+def _with_picked(count: Count, location: str, picked: Sequence[Claim]) -> Count:
+    """The count with the units that lay picked and had not left when it was taken."""
+    away = sum(picked_and_open(row, location, count.as_of) for row in picked)
+    return replace(count, quantity=count.quantity - count.away + away, away=away)
 
 
 def _named(days: Sequence[str], said: Mapping[str, int]) -> tuple[str, ...]:

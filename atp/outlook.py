@@ -115,6 +115,19 @@ def in_transit(what: str, transfer: Transfer, terms: SupplyTerms, today: int) ->
     return [] if one is None else [one]
 
 
+def by_place(inbound: Iterable[Inbound]) -> tuple[Inbound, ...]:
+    """Sum what comes to a location on a day, for whoever asks when and where alone; what counts nowhere is left out."""
+    sums: dict[tuple[int, str], int] = {}
+    for coming in inbound:
+        if coming.location and not coming.closed:
+            place = coming.day, coming.location
+            sums[place] = sums.get(place, 0) + coming.units
+    return tuple(
+        Inbound(day=day, location=location, units=units, state="", overdue=False, what="")
+        for (day, location), units in sums.items()
+    )
+
+
 def horizon(
     start: int,
     inbound: Iterable[Inbound],

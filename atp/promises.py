@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from atp.admission import digest
-from atp.answering import SkuPolicies, limit, look_later, reassess, settle, survey, with_channels
+from atp.answering import SkuPolicies, limit, look_later, reassess, settle, survey, unpromised, with_channels
 from atp.book import (
     ALL_CHANNEL,
     Claim,
@@ -173,7 +173,9 @@ def _limit(draft: Draft, summary: Summary, channel: str, location: str, policies
     """Units that a request of the channel may take now."""
     channels = with_channels(draft, policies.sku, summary, channel, policies, None)
     row = draft.get(network_key(policies.sku)) if summary.promised else None
-    if isinstance(row, Network) and channels is summary.channels:
+    if not summary.promised:
+        network = unpromised(draft, policies.sku, channels)
+    elif isinstance(row, Network) and channels is summary.channels:
         network = row
     else:
         network = survey(draft, policies.sku, channels, policies, row if isinstance(row, Network) else None)
@@ -274,7 +276,9 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
         final=final,
     )
     # A revision may name another purchase order line: what the one before said is then taken from there.
-    holder = next((k for k, row in rows.scan(supply_key(sku, "")) if _says(row, key)), where)
+    holder = where
+    if not _says(known, key):
+        holder = next((k for k, row in rows.scan(supply_key(sku, "")) if _says(row, key)), where)
     held = rows.get(holder)
     told = _said(held.said if isinstance(held, Supply) else (), statement)
     summary_row = rows.get(summary_key(sku))
@@ -302,7 +306,11 @@ def supply(rows: Rows, event: SupplyEvent, frame: Frame, tick: int | None) -> Ou
 
 
 def _says(row: object, key: str) -> bool:
-    return isinstance(row, Supply) and any(one.key == key for one in row.said)
+    if isinstance(row, Supply):
+        for one in row.said:
+            if one.key == key:
+                return True
+    return False
 
 
 def _said(said: Sequence[Statement], statement: Statement) -> tuple[Statement, ...] | Outcome:
