@@ -7,6 +7,7 @@ from confluent_kafka.admin import AdminClient
 
 from atp.errors import FatalError
 from streams import processes
+from streams.kafka_log import KAFKA
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics, topic_name
 from topologies import topics
@@ -40,7 +41,7 @@ def _anew(brokers: str, settings: Settings, wanted: Iterable[Topic]) -> None:
 
 
 def _delete(brokers: str, prefix: str, names: set[str] | None) -> None:
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = AdminClient({"bootstrap.servers": brokers}, logger=KAFKA)
 
     def there() -> list[str]:
         known = admin.list_topics(timeout=10).topics

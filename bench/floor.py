@@ -8,6 +8,7 @@ from confluent_kafka import Consumer
 
 from avro_schemas import codec
 from bench.job import Job, from_arguments
+from streams.kafka_log import KAFKA
 
 
 def run(job: Job) -> float:
@@ -20,7 +21,8 @@ def run(job: Job) -> float:
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "fetch.queue.backoff.ms": 5,
-        }
+        },
+        logger=KAFKA,
     )
     consumer.subscribe([job.ledger])
     done, began = 0, 0.0

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from atp.events import DAY, SECOND, Document, GoodsReceived, SaleRecorded
 from avro_schemas import codec
+from streams.kafka_log import KAFKA
 
 SKUS = 20_000
 LOCATIONS = 300
@@ -77,7 +78,8 @@ def producer(brokers: str, linger_ms: int) -> Producer:
             "enable.idempotence": True,
             "linger.ms": linger_ms,
             "queue.buffering.max.messages": 500_000,
-        }
+        },
+        logger=KAFKA,
     )
 
 

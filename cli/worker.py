@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +11,7 @@ import typer
 
 from atp.errors import FatalError
 from streams.app import AnyTopology, run
-from streams.broker import resolve_brokers
+from streams.broker import named_brokers
 from streams.cluster import wait_for
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics
@@ -55,7 +57,10 @@ def worker(
     if topology is not None and topology not in TOPOLOGIES:
         raise FatalError(f"there is no topology {topology}. Try one of: {', '.join(TOPOLOGIES)}")
     settings = Settings() if ticks is None else Settings().model_copy(update={"ticks": ticks})
-    brokers = resolve_brokers(settings)
+    brokers = named_brokers(settings)
+    # Until it has partitions to let go of, it may end on the spot.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     wait_for(brokers)
     ensure_topics(brokers, settings)
     chosen = [TOPOLOGIES[topology]] if topology is not None else list(TOPOLOGIES.values())

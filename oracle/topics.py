@@ -37,7 +37,7 @@ class Topics:
         """`prefix` is that of every topic's name on the brokers."""
         self._brokers = brokers
         self._prefix = prefix
-        self._admin = AdminClient({"bootstrap.servers": brokers}, logger=SILENT)
+        self._admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=SILENT)
 
     def partitions(self, topic: str) -> int:
         """Return the number of partitions. Raises MissingTopicError, KafkaException."""

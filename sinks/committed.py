@@ -43,7 +43,7 @@ class CommittedReader:
             {
                 "bootstrap.servers": brokers,
                 "group.id": "atp-reader",  # The client asks for a name; nothing is ever stored under it.
-                "log_level": 4,
+                "log_level": 0,
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -194,7 +194,7 @@ _AWAY = {
 
 def topic_id(brokers: str, topic: str) -> str:
     """Return the id of a topic: one that was deleted and made again has another. Raises: FatalError."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 4}, logger=SILENT)
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=SILENT)
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_S)[topic].result()
     except KafkaException as error:

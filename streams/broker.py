@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 from atp.errors import FatalError
 from sinks.silent import SILENT
 from streams import kafka_compose, kafka_local, processes
+from streams.cluster import listens
 from streams.kafka_local import LocalKafka
 from streams.settings import Settings
 
@@ -53,6 +54,15 @@ class Status:
 
 
 def resolve_brokers(settings: Settings) -> str:
+    """Return the bootstrap servers of a Kafka that is there. Raises: FatalError where nothing listens at them."""
+    brokers = named_brokers(settings)
+    if not listens(brokers):
+        correct = "Correct ATP_BROKERS, or unset it and start one with" if settings.brokers else "Start one with"
+        raise FatalError(f"no broker answers at {brokers}. {correct}: atp up")
+    return brokers
+
+
+def named_brokers(settings: Settings) -> str:
     """Return Kafka's bootstrap servers: the settings', else those that `up` wrote down. Raises: FatalError."""
     if settings.brokers:
         return settings.brokers

@@ -23,6 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from atp.errors import FatalError
 from streams.batch import RowOut
+from streams.kafka_log import KAFKA
 from topologies.partitioning import place_of
 from topologies.topics import Topic
 from topologies.topology import Topology
@@ -125,7 +126,7 @@ class Checkpoint:
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 1_048_576,
             },
-            logger=log,
+            logger=KAFKA,
         )
         self._ends: dict[str, int] = {}
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported in
 )
 
 from atp.errors import FatalError
+from streams.kafka_log import KAFKA
 
 
 class Uuid(Protocol):
@@ -35,7 +37,12 @@ class Uuid(Protocol):
 OLDEST = (3, 6)
 """Brokers before check nothing when a transaction ends late (KIP-890, part 1)."""
 ASK_S = 30.0
-PROBE_S = 2.0
+PROBE_S = 1.0
+LISTENS_S = 2.0
+"""A host that is there takes a connection, or refuses it, within a second."""
+LOOK_S = 0.2
+SAY_S = 5.0
+"""How often a worker that waits for brokers says so."""
 READABLE_S = 10.0
 _COORDINATOR_STARTS = {
     KafkaError.NOT_COORDINATOR,
@@ -107,7 +114,7 @@ def wait_readable(brokers: str, topics: Sequence[str], partitions: Sequence[int]
             return
         if ends[0] == ends[1]:
             return
-        time.sleep(PROBE_S / 100)
+        time.sleep(PROBE_S / 50)
 
 
 def lagging(brokers: str, group: str, topics: Sequence[str]) -> set[tuple[str, int]]:
@@ -140,30 +147,54 @@ def members(brokers: str, group: str) -> list[str]:
                 return []
             if error.args[0].code() not in _COORDINATOR_STARTS or time.monotonic() > deadline:
                 raise FatalError(f"cannot ask who is in the group {group}: {error}. See: atp status") from error
-            time.sleep(PROBE_S / 10)
+            time.sleep(PROBE_S / 5)
         else:
             break
     return [f"{one.client_id} at {one.host.lstrip('/')}" for one in found.members]
 
 
+def listens(brokers: str) -> bool:
+    """Say whether anything listens at one of the addresses: at once where nothing does, soon where a host is away.
+
+    Clients of Kafka go on trying, and do not tell.
+    """
+    for address in brokers.split(","):
+        host, _, port = address.strip().rpartition("://")[2].rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), LISTENS_S):
+                return True
+        except ValueError:
+            return True  # No port that we can read: the client knows what it means.
+        except OSError:
+            continue
+    return False
+
+
 def wait_for(brokers: str) -> None:
     """Wait for brokers that are away, a minute at most. Raises: FatalError."""
-    admin, deadline, said = _admin(brokers), time.monotonic() + PATIENCE_S, False
-    while True:
-        try:
-            admin.list_topics(timeout=PROBE_S)
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise FatalError(f"the brokers {brokers} do not answer: {error}. See: atp status") from error
-            if not said:
-                log.warning("the brokers %s do not answer; trying for %.0f s. See: atp status", brokers, PATIENCE_S)
-                said = True
-        else:
-            return
+    deadline, said_at = time.monotonic() + PATIENCE_S, 0.0
+    while not answer_now(brokers):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise FatalError(f"no broker answered at {brokers} for {PATIENCE_S:.0f} s. Start one with: atp up")
+        if time.monotonic() >= said_at + SAY_S:
+            log.warning("no broker answers at %s: start one with `atp up`; trying for %.0f s", brokers, left)
+            said_at = time.monotonic()
+        time.sleep(LOOK_S)
+
+
+def answer_now(brokers: str) -> bool:
+    """Say whether Kafka answers, within seconds."""
+    if not listens(brokers):
+        return False
+    try:
+        return bool(_admin(brokers).list_topics(timeout=PROBE_S).brokers)
+    except KafkaException:
+        return False
 
 
 def _admin(brokers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": brokers}, logger=log)
+    return AdminClient({"bootstrap.servers": brokers}, logger=KAFKA)
 
 
 def _text(uuid: "Uuid") -> str:

@@ -20,6 +20,7 @@ from avro_schemas import codec
 from streams import sequence_log
 from streams.dead_letter import Headers
 from streams.intake import Received, Taken, intake_batch
+from streams.kafka_log import KAFKA
 from streams.ledger import LedgerWriter
 from streams.metrics import Metrics
 from streams.poller import Chunk, Place
@@ -197,7 +198,7 @@ class IntakeTasks:
 
     def _starts(self, places: Sequence[Place]) -> dict[Place, int]:
         """Ask where the group left off; where it never was, the beginning."""
-        admin = AdminClient({"bootstrap.servers": self._brokers, "client.id": "intake-start"})
+        admin = AdminClient({"bootstrap.servers": self._brokers, "client.id": "intake-start"}, logger=KAFKA)
         wanted = [TopicPartition(*place) for place in places]
         asked = ConsumerGroupTopicPartitions(self.group, wanted)
         start = OffsetSpec.earliest()  # type: ignore[no-untyped-call]

@@ -66,6 +66,7 @@ class LedgerWriter:
             {
                 "bootstrap.servers": self._brokers,
                 "client.id": "ledger-writer",
+                "log_level": 0,
                 "enable.idempotence": True,
                 "acks": "all",
                 "partitioner": "murmur2_random",

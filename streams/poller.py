@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from atp.errors import FatalError
 from streams.cluster import lagging
+from streams.kafka_log import KAFKA
 
 POLL_S = 0.1
 PACE_S = 0.005
@@ -131,7 +132,7 @@ class Poller:
                 "queued.max.messages.kbytes": 65_536,
                 "error_cb": self._on_error,
             },
-            logger=log,
+            logger=KAFKA,
         )
 
     def start(

@@ -12,6 +12,7 @@ from rocksdict import WriteBatch
 
 from atp.errors import FatalError
 from streams.checkpoint import MARKER_KEY, Marker, batch_number, decode_marker
+from streams.kafka_log import KAFKA
 from streams.table import DamagedError, Reflects, Shared, Table, destroy, now
 from topologies.topics import DAY_MS
 
@@ -97,7 +98,7 @@ def reader(brokers: str, name: str) -> Iterator[Consumer]:
             "fetch.error.backoff.ms": 50,
             "fetch.message.max.bytes": 8 * 1024 * 1024,
         },
-        logger=log,
+        logger=KAFKA,
     )
     try:
         yield consumer

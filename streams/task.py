@@ -20,6 +20,7 @@ from atp.fold import Frame
 from streams.batch import Batch, Place
 from streams.checkpoint import Checkpoint, FencedError, Marker, encode_marker
 from streams.cluster import TopicIds
+from streams.kafka_log import KAFKA
 from streams.metrics import Metrics
 from streams.poller import SESSION_S, Chunk
 from streams.restore import Changelogs, is_empty, reader, restore
@@ -316,7 +317,7 @@ class Task:
             for name in (around.name(output.name) for output in around.topology.outputs[:1])
             if not is_empty(around.brokers, name, self.partition)
         ]
-        consumer = Consumer({"bootstrap.servers": around.brokers, "group.id": around.group}, logger=log)
+        consumer = Consumer({"bootstrap.servers": around.brokers, "group.id": around.group}, logger=KAFKA)
         try:
             offset = consumer.committed([TopicPartition(topic, self.partition)], timeout=SESSION_S)[0].offset
         finally:

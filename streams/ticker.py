@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException, Producer
 
 from atp.events import MINUTE, SECOND, Document, TimeTicked
 from avro_schemas import codec
+from streams.kafka_log import KAFKA
 from streams.tasks import Tasks
 
 LOOK_S = 0.5
@@ -33,7 +34,7 @@ class Ticker:
         self._stopping = threading.Event()
         self._producer = Producer(
             {"bootstrap.servers": brokers, "client.id": "ticker", "enable.idempotence": True, "linger.ms": 5},
-            logger=log,
+            logger=KAFKA,
         )
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 

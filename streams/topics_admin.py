@@ -68,7 +68,7 @@ def find_topics(brokers: str, settings: Settings, topics: Iterable[Topic] = tabl
 
 
 def _admin(brokers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": brokers, "client.id": "atp-topics"}, logger=SILENT)
+    return AdminClient({"bootstrap.servers": brokers, "client.id": "atp-topics", "log_level": 0}, logger=SILENT)
 
 
 def _metadata(admin: AdminClient, brokers: str) -> ClusterMetadata:

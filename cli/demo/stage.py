@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 from confluent_kafka import Consumer, TopicPartition
 
+from sinks.silent import SILENT
 from streams import broker, kafka_compose, processes, runner, slot
 from streams.kafka_local import LocalKafka
 from streams.settings import Settings
@@ -133,7 +134,9 @@ class Lag:
 
     def __init__(self, stage: Stage) -> None:
         group = f"{stage.settings.app}-{INVENTORY.name}"
-        self._consumer = Consumer({"bootstrap.servers": stage.brokers, "group.id": group})
+        self._consumer = Consumer(
+            {"bootstrap.servers": stage.brokers, "group.id": group, "log_level": 0}, logger=SILENT
+        )
         name = topic_name(stage.settings, LEDGER)
         self._places: Sequence[TopicPartition] = [TopicPartition(name, p) for p in range(stage.settings.partitions)]
 

@@ -35,8 +35,36 @@ def test_resolving_without_a_broker_says_how_to_start_one(settings: Settings) ->
 
 def test_given_brokers_come_first_and_are_not_ours_to_stop(settings: Settings) -> None:
     given = settings.model_copy(update={"brokers": "kafka-1:9092,kafka-2:9092"})
-    assert broker.resolve_brokers(given) == "kafka-1:9092,kafka-2:9092"
+    assert broker.named_brokers(given) == "kafka-1:9092,kafka-2:9092"
     assert broker.down(given) is None
+
+
+def test_one_address_where_somebody_listens_is_enough(settings: Settings) -> None:
+    nobody = f"127.0.0.1:{kafka_local.free_port()}"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        both = settings.model_copy(update={"brokers": f"{nobody},PLAINTEXT://127.0.0.1:{server.getsockname()[1]}"})
+        assert broker.resolve_brokers(both) == both.brokers
+    with pytest.raises(FatalError, match=f"no broker answers at {nobody}. Correct ATP_BROKERS, .*: atp up$"):
+        broker.resolve_brokers(settings.model_copy(update={"brokers": nobody}))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "CHAIR"), ("explain", "CHAIR"), ("topics",), ("dead-letters",), ("exceptions",), ("verify",),
+        ("availability", "--channel", "web"), ("reserve", "CHAIR", "2", "--channel", "web"), ("rebuild", "--from-logs"),
+        ("publish", "docs/examples/first-day.jsonl"), ("snapshot", "--out", "tables"),
+        ("erp-batches", "--out", "erp"), ("reserve-order", "docs/examples/O-8.json"),
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_every_command_says_in_one_line_that_no_broker_is_there(settings: Settings, words: tuple[str, ...]) -> None:
+    nobody = settings.model_copy(update={"brokers": f"127.0.0.1:{kafka_local.free_port()}"})
+    shown = atp(nobody, *(str(settings.home / word) if word in ("tables", "erp") else word for word in words))
+    assert shown.returncode == 3
+    assert shown.stderr.splitlines() == [
+        f"error: no broker answers at {nobody.brokers}. Correct ATP_BROKERS, or unset it and start one with: atp up"
+    ]
 
 
 def test_given_brokers_that_do_not_answer_are_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

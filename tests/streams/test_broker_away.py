@@ -1,5 +1,7 @@
 """A broker that dies and comes back while a worker folds: waited for, and nothing is lost or counted twice."""
 
+import ast
+import logging
 import os
 import signal
 import time
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from streams import broker, kafka_compose, kafka_local
+from streams.kafka_log import KAFKA
 from streams.settings import Settings
 from tests.conftest import JARS, without
 from tests.streams.rig import Rig, movements, pipeline
@@ -45,8 +48,35 @@ def test_a_broker_that_dies_and_comes_back_is_waited_for(settings: Settings, tmp
         broker.down(own, delete_data=True)
 
 
-def test_a_broker_that_was_never_there_is_named(settings: Settings) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_broker_that_was_never_there_is_named(settings: Settings, number: int) -> None:
     address = f"127.0.0.1:{kafka_local.free_port()}"
     worker = Rig(settings.model_copy(update={"brokers": address}), address).worker()
-    worker.wait_for(f"the brokers {address} do not answer; trying for 60 s", within_s=20)
-    worker.kill()
+    worker.wait_for(f"no broker answers at {address}: start one with `atp up`; trying for 60 s", within_s=20)
+    worker.wait_for("; trying for 5", within_s=20)  # It says again that it waits, and for how long.
+    assert worker.text().count("\n") == worker.text().count("no broker answers")
+    worker.signal(number)
+    assert worker.end(within_s=10) == 0
+    assert "Traceback" not in worker.text()
+
+
+def test_what_clients_of_kafka_try_again_by_themselves_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    told = "%s [%s] %s"
+    KAFKA.warning(told, "GETPID", "ticker#producer-7", "Coordinator load in progress: retrying")
+    KAFKA.error(told, "FAIL", "rdkafka#consumer-1", "Connect to 127.0.0.1:9092 failed")
+    KAFKA.warning(told, "MAXPOLL", "rdkafka#consumer-1", "Application maximum poll interval exceeded")
+    assert [record.getMessage() for record in caplog.records] == [
+        "MAXPOLL [rdkafka#consumer-1] Application maximum poll interval exceeded"
+    ]
+    with caplog.at_level(logging.DEBUG, logger=KAFKA.name):
+        KAFKA.warning(told, "GETPID", "ticker#producer-7", "Coordinator load in progress: retrying")
+    assert caplog.records[-1].getMessage().startswith("GETPID")
+
+
+def test_every_client_of_kafka_has_a_logger() -> None:
+    """One without prints what it meets to the terminal, as `%4|...`, behind the last word of a command."""
+    rooms = ("streams", "sinks", "cli", "oracle", "bench")
+    for path in (path for room in rooms for path in Path(room).rglob("*.py")):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id in ("AdminClient", "Consumer", "Producer"):
+                assert any(keyword.arg == "logger" for keyword in call.keywords), f"{path}:{call.lineno}"
