@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from atp.errors import FatalError
 from atp.events import DAY
 from oracle.compare import Comparison, Difference, compare, differences
-from oracle.dump import HalfRebuiltError, NothingFoldedError, dump, positions, waiting
+from oracle.dump import HalfRebuiltError, NothingFoldedError, dump, kits_waiting, positions, waiting
 from oracle.recompute import connect, recompute
 from oracle.topics import MissingTopicError, MovingError, Topics
 from streams.broker import resolve_brokers
@@ -44,8 +44,8 @@ def verify(
 ) -> None:
     """Recompute every figure from the ledger, in SQL that shares no code with the pipeline, and compare.
 
-    Compared are all positions and claims, the last availability of every key with its days to come, answers to
-    reservation requests, variances, ERP totals and accounts, and the dead letters. Workers may go on running. The
+    Compared are all positions and claims, the last availability of every key with its days to come, kits, answers to
+    reservation requests, risks, variances, ERP totals and accounts, and the dead letters. Workers may go on running. The
     window must be the workers': ATP_WINDOW.
 
     Exits 0 where all figures agree, 1 where any differs, 2 where there is nothing to verify, or where events of
@@ -113,7 +113,7 @@ def verify(
 
 def _wait(topics: Topics, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while waiting(topics, positions(topics)) and time.monotonic() < deadline:
+    while (waiting(topics, positions(topics)) or kits_waiting(topics)) and time.monotonic() < deadline:
         time.sleep(ASK_AGAIN_S)
 
 
@@ -139,6 +139,8 @@ def _print(found: Comparison, first: list[Difference], events_waiting: int, seco
     console.print(f"availability      {found.keys:>12,}  keys compared")
     console.print(f"ERP totals        {found.erp_totals:>12,}  compared, over {found.erp_lines:,} lines")
     console.print(f"variances         {found.variances:>12,}  stand")
+    console.print(f"kits              {found.kits:>12,}  answers compared")
+    console.print(f"risks             {found.risks:>12,}  stand")
     console.print(f"claims            {found.claims:>12,}  lines with open units")
     console.print(f"decisions         {found.decisions:>12,}  compared, each with its request")
     console.print(f"refused           {found.refused:>12,}  each with its dead letter")

@@ -30,6 +30,10 @@ class Comparison:
     erp_lines: int
     erp_totals: int
     variances: int
+    kits: int
+    """Answers for kits, each a kit through a channel."""
+    risks: int
+    """Risks that follow from what stands."""
     claims: int
     """Order lines with open units."""
     decisions: int
@@ -43,7 +47,7 @@ class Comparison:
 
 def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
     """Fill the table `differences` and sum up."""
-    for name in ("compare", "compare_promises", "compare_decisions"):
+    for name in ("compare", "compare_promises", "compare_decisions", "compare_kits", "compare_risks"):
         db.execute(files("oracle").joinpath(f"{name}.sql").read_text("utf-8"))
     return Comparison(
         events=_count(db, "FROM ledger WHERE type <> 'TimeTicked'"),
@@ -52,6 +56,8 @@ def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
         erp_lines=_count(db, "FROM posted"),
         erp_totals=_count(db, "FROM erp_totals"),
         variances=_count(db, "FROM variances"),
+        kits=_count(db, "FROM kit_answers JOIN kits_in_step USING (kit)"),
+        risks=_count(db, "FROM judged_risks") + _count(db, "FROM held_risks WHERE kind = 'exposure'"),
         claims=_count(db, "FROM lines WHERE open > 0"),
         decisions=_count(db, "FROM requests"),
         refused=_count(db, "FROM facts WHERE verdict IN ('late', 'future', 'conflict', 'malformed')"),

@@ -31,11 +31,10 @@ SELECT 'channel in the table', channel || '|' || sku, format('atp {}', c.atp), f
 FROM channels c FULL JOIN held_channels h USING (sku, channel)
 WHERE coalesce(c.atp, 0) <> coalesce(h.atp, 0);
 
--- Last availability per key. Through channels a kit is answered for by what its parts leave: not judged here.
+-- Last availability per key. Through channels a kit is answered for by what its parts leave (compare_kits.sql).
 CREATE OR REPLACE TEMP TABLE sold AS
 SELECT c.channel || '|' || c.sku AS key, c.* FROM channels c
-WHERE c.sku NOT IN (SELECT json_extract_string(rest, '$.kit') FROM ledger
-    WHERE type = 'MasterChanged' AND json_extract_string(rest, '$.kit') IS NOT NULL);
+WHERE c.sku NOT IN (SELECT kit FROM kits);
 
 -- What a channel's policy holds back is answered all the same, only not told yet; but never that nothing is left.
 CREATE OR REPLACE TEMP TABLE answered AS

@@ -1,9 +1,11 @@
 """What the pipeline was told and what it answered, as tables of one database.
 
-The ledger is read up to the position that each partition's marker names, everything else up to one cut.
+The ledger is read up to the position that each partition's marker names, everything else up to one cut; what is said
+of kits up to a later one, at which kits had heard all that was told up to the first.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +19,8 @@ from oracle.tables import (
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
+    fill_heard,
+    fill_risks,
     fill_rows,
     fill_variances,
 )
@@ -29,17 +33,24 @@ AVAILABILITY = "availability"
 ERP_LINES = "erp-lines"
 VARIANCES = "variances"
 DECISIONS = "reservation-decisions"
+RISKS = "oversell-risk"
 DEAD_LETTERS = "dead-letters"
+KIT_COMPONENTS = "kit-components"
+KITS_CHANGELOG = "kits-changelog"
 OUTPUTS = {
     AVAILABILITY: fill_availability,
     ERP_LINES: fill_erp_lines,
     VARIANCES: fill_variances,
     DECISIONS: fill_answers,
+    RISKS: fill_risks,
     DEAD_LETTERS: fill_dead_letters,
 }
 
 TAIL = 16
 """Offsets from the end of the changelog in which the last marker lies: it ends its transaction."""
+
+HEARING_S = 0.2
+"""Kits hear of a commit within milliseconds, while a worker runs."""
 
 Progress = Callable[[str, int], None]
 """Told the topic and how many records more were read of it."""
@@ -52,7 +63,7 @@ class Dumped:
     positions: dict[int, int]
     """By partition: the offset of the ledger behind the last record that the pipeline has folded."""
     waiting: int
-    """Events of the ledger behind it."""
+    """Events of the ledger behind it, and what kits were told and have not heard yet."""
 
 
 class NothingFoldedError(Exception):
@@ -63,16 +74,16 @@ class HalfRebuiltError(Exception):
     """A partition's rows are of two folds: its rebuild was begun and not ended."""
 
 
-def positions(topics: Topics) -> dict[int, int]:
-    """Read the last marker of each partition: the offset of the ledger behind the last record folded.
+def positions(topics: Topics, changelog: str = CHANGELOG) -> dict[int, int]:
+    """Read the last marker of each partition: the offset of its source behind the last record folded.
 
     Raises HalfRebuiltError.
     """
-    ends = topics.ends(CHANGELOG)[CHANGELOG]
+    ends = topics.ends(changelog)[changelog]
     tails = {part: max(0, end - TAIL) for part, end in ends.items()}
     found: dict[int, int] = {}
     half: set[int] = set()
-    for part, key, value in _placed(topics, CHANGELOG, ends, lambda *_: None, tails):
+    for part, key, value in _placed(topics, changelog, ends, lambda *_: None, tails):
         if key == MARKER:
             marker = json.loads(value or b"")
             if marker.get("rebuilding"):
@@ -98,6 +109,14 @@ def waiting(topics: Topics, folded: Mapping[int, int]) -> int:
     )
 
 
+def kits_waiting(topics: Topics) -> list[str]:
+    """Return the kits that were told something which they have not heard yet, once for each thing told."""
+    folded = positions(topics, KITS_CHANGELOG)
+    told = topics.ends(KIT_COMPONENTS)[KIT_COMPONENTS]
+    keys = [key or b"" for _, key, _ in _placed(topics, KIT_COMPONENTS, told, lambda *_: None, folded)]
+    return [key.decode(errors="replace").partition("|")[0] for key in keys]
+
+
 def dump(db: duckdb.DuckDBPyConnection, topics: Topics, patience_s: float, progress: Progress) -> Dumped:
     """Fill the tables of what was told and what was answered.
 
@@ -119,8 +138,38 @@ def dump(db: duckdb.DuckDBPyConnection, topics: Topics, patience_s: float, progr
         add_ledger_record(ledger, reader, part, off, _bytes(m.key()), _bytes(m.value()), len(told))
     ledger.flush()
     for topic, fill in OUTPUTS.items():
-        fill(db, ((key, value) for _, key, value in _placed(topics, topic, ends[topic], progress)), reader)
-    return Dumped(positions=folded, waiting=waiting(topics, folded))
+        if topic != AVAILABILITY:
+            fill(db, ((key, value) for _, key, value in _placed(topics, topic, ends[topic], progress)), reader)
+    deaf = _wait_for_kits(topics, patience_s)
+    later = topics.cut(KITS_CHANGELOG, (AVAILABILITY,), patience_s)
+    heard = _placed(topics, KITS_CHANGELOG, later[KITS_CHANGELOG], progress)
+    fill_heard(db, ((key, value) for _, key, value in heard), reader, deaf)
+    fill_availability(db, _answers(topics, ends[AVAILABILITY], later[AVAILABILITY], progress, reader), reader)
+    return Dumped(positions=folded, waiting=waiting(topics, folded) + len(deaf))
+
+
+def _wait_for_kits(topics: Topics, patience_s: float) -> list[str]:
+    """Wait until kits have heard everything, while they go on hearing; return what they have not heard."""
+    deadline = time.monotonic() + patience_s
+    left = kits_waiting(topics)
+    while left and time.monotonic() < deadline:
+        time.sleep(HEARING_S)
+        before, left = left, kits_waiting(topics)
+        if len(left) >= len(before):  # nobody folds them, or more is told than that
+            break
+    return left
+
+
+def _answers(
+    topics: Topics, ends: Ends, later: Ends, progress: Progress, reader: Reader
+) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """Yield answers up to `ends`, and those for kits up to `later`."""
+    for m in topics.read(AVAILABILITY, later, lambda n: progress(AVAILABILITY, n)):
+        part, off, value = m.partition(), m.offset(), _bytes(m.value())
+        assert part is not None
+        assert off is not None  # a record that was read has its place
+        if off < ends[part] or (value is not None and reader.read(value)[1].get("kit") is not None):
+            yield _bytes(m.key()), value
 
 
 def _placed(

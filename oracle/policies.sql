@@ -83,5 +83,7 @@ SELECT sku, channel,
     max_by(share_percent, strength) FILTER (share_percent IS NOT NULL) AS share_percent,
     max_by(buffer, strength) FILTER (buffer IS NOT NULL) AS buffer,
     max_by(cap, strength) FILTER (cap IS NOT NULL) AS cap,
+    max_by(low_at, strength) FILTER (low_at IS NOT NULL) AS low_at,
+    max_by(lag_s, strength) FILTER (lag_s IS NOT NULL) AS lag_s,
     max_by(locations, strength) FILTER (locations IS NOT NULL) AS locations
 FROM matching_channels WHERE location = '' GROUP BY ALL;

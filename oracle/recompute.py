@@ -8,6 +8,7 @@ import duckdb
 from oracle.batches import Table
 from oracle.network import fill_shares
 from oracle.records import (
+    BILLS,
     COLUMNS,
     COUNTING,
     PARTICULAR,
@@ -16,18 +17,21 @@ from oracle.records import (
     SEEN,
     Fields,
     Row,
+    bill_row,
     flatten,
     particulars_row,
     policy_row,
     replacement_of,
     seen_rows,
 )
+from oracle.shortage import fill_shortages
 
 MEMORY_LIMIT = "2GB"
 ROUNDS_MAX = 100
 
 TABLES = {
     "ledger": COLUMNS, "replacements": COLUMNS, "seen": SEEN, "policies": POLICIES, "particulars": PARTICULARS,
+    "bills": BILLS,
 }  # fmt: skip
 
 
@@ -35,7 +39,7 @@ class Ledger:
     """The tables that the judge starts from."""
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
-        self.ledger, self.replacements, self.seen, self.policies, self.particulars = (
+        self.ledger, self.replacements, self.seen, self.policies, self.particulars, self.bills = (
             Table(db, name, columns) for name, columns in TABLES.items()
         )
 
@@ -54,8 +58,12 @@ class Ledger:
         if replacement is not None:
             self.replacements.add(flatten(part, off, stated, fields))
 
+    def add_bill(self, part: int, off: int, home: int, event: Fields) -> None:
+        """Add what the event says of a kit, whose own SKU lies in partition `home`."""
+        self.bills.add(bill_row(part, off, home, event))
+
     def flush(self) -> None:
-        for table in (self.ledger, self.replacements, self.seen, self.policies, self.particulars):
+        for table in (self.ledger, self.replacements, self.seen, self.policies, self.particulars, self.bills):
             table.flush()
 
 
@@ -91,11 +99,11 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
         )
     else:
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
-    _run(
-        db, "in_force", "stock", "closings", "counts", "positions", "clocks", "claims", "supply", "policies", "network"
-    )
+    _run(db, "in_force", "stock", "closings", "counts", "positions", "bills", "clocks", "claims", "supply", "policies")
+    _run(db, "network")
     fill_shares(db)
-    _run(db, "outlook")
+    fill_shortages(db)
+    _run(db, "outlook", "kits", "risks")
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> Row:

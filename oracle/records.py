@@ -31,7 +31,8 @@ POLICIES = {
     "part": "INTEGER", "off": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "buffer": "BIGINT",
     "share_percent": "BIGINT", "cap": "BIGINT", "dock_days": "BIGINT", "max_slip_days": "BIGINT",
     "supplier_late_p90_days": "BIGINT", "count_ordered": "BOOLEAN", "till_is_handover": "BOOLEAN",
-    "snapshot_is_count": "BOOLEAN", "locations": "VARCHAR[]",
+    "snapshot_is_count": "BOOLEAN", "low_at": "BIGINT", "lag_s": "BIGINT", "tolerance_units": "BIGINT",
+    "tolerance_percent": "BIGINT", "haircuts": "BOOLEAN", "locations": "VARCHAR[]",
 }  # fmt: skip
 """Of `policies`: the parameters that a policy sets."""
 
@@ -42,6 +43,12 @@ PARTICULARS = {
     "excludes": "VARCHAR", "basis": "VARCHAR",
 }  # fmt: skip
 """Of `particulars`: what events of demand and supply say besides; days since 1970. Most ledgers hold few."""
+
+BILLS = {
+    "part": "INTEGER", "off": "BIGINT", "home": "INTEGER", "kit": "VARCHAR", "components": "VARCHAR[]",
+    "needed": "BIGINT[]",
+}  # fmt: skip
+"""Of `bills`: what a kit is said to be made of. A bill goes to every partition; `home` is that of the kit's own SKU."""
 
 COUNTING = {"CountRecorded", "SnapshotReceived"}
 """Types of events that may say up to which sequence numbers they saw everything."""
@@ -171,6 +178,11 @@ def policy_row(part: int, off: int, policy: Fields) -> Row:
     locations = policy.get("locations")
     plain = list(POLICIES)[2:-1]
     return (part, off, *(policy.get(name) for name in plain), list(locations) if locations is not None else None)
+
+
+def bill_row(part: int, off: int, home: int, event: Fields) -> Row:
+    components = event.get("components") or {}
+    return (part, off, home, event["kit"], list(components), list(components.values()))
 
 
 def replacement_of(event: Fields) -> tuple[str, Fields] | None:

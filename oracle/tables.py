@@ -37,10 +37,16 @@ HELD_INBOUND = {
 HELD_RINGS = {
     "sku": "VARCHAR", "channel": "VARCHAR", "granted": "BIGINT", "taken": "BIGINT", "priority": "BIGINT",
 }  # fmt: skip
+HELD_PARTS = {"sku": "VARCHAR", "version": "BIGINT"}
+"""What kits were told last of their parts."""
+HELD_VERSIONS = {"sku": "VARCHAR", "channel": "VARCHAR", "version": "BIGINT"}
+HEARD = {"kit": "VARCHAR", "sku": "VARCHAR", "version": "BIGINT"}
+"""What kits heard last of their parts, their own SKU among them."""
 HELD_BACK = {"key": "VARCHAR", "atp": "BIGINT", "horizon": "VARCHAR", "next_available": "VARCHAR"}
 """Answers newer than the one that was published last, by the policy of their channel."""
 PUBLISHED = {
     "key": "VARCHAR", "atp": "BIGINT", "horizon": "VARCHAR", "next_available": "VARCHAR", "of_kit": "BOOLEAN",
+    "status": "VARCHAR", "version": "BIGINT",
 }  # fmt: skip
 """A horizon reads `day:units day:units`, days since 1970."""
 POSTED = {
@@ -56,6 +62,16 @@ ANSWERS = {
     "order_line": "BIGINT", "decision": "VARCHAR", "requested": "BIGINT", "quantity": "BIGINT", "atp": "BIGINT",
     "state": "VARCHAR", "expires_at": "BIGINT", "event_key": "VARCHAR",
 }  # fmt: skip
+TOLD_RISKS = {
+    "id": "VARCHAR", "kind": "VARCHAR", "sku": "VARCHAR", "scope": "VARCHAR", "transition": "VARCHAR",
+    "severity": "VARCHAR", "opened_at": "BIGINT", "quantity": "BIGINT",
+}  # fmt: skip
+HELD_RISKS = {
+    "sku": "VARCHAR", "kind": "VARCHAR", "scope": "VARCHAR", "id": "VARCHAR", "severity": "VARCHAR",
+    "opened_at": "BIGINT", "calm_since": "BIGINT", "quantity": "BIGINT",
+}  # fmt: skip
+HELD_COPIES = {"sku": "VARCHAR", "channel": "VARCHAR", "quantity": "BIGINT", "behind_since": "BIGINT"}
+"""What channels show, and since when that is more than may be promised."""
 LETTERS = {"part": "INTEGER", "off": "BIGINT", "cause": "VARCHAR"}
 
 UNREADABLE: Mapping[str, Any] = {"source": "", "document": {"type": "", "id": "", "line": 0}, "event_time": 0}
@@ -73,6 +89,8 @@ def add_ledger_record(
         sku = event["sku"].encode()
         misplaced = bool(sku) and (key != sku or partition_of(sku, partitions) != part)
         ledger.add(part, off, kind, event, malformed=misplaced or len(value or b"") > RECORD_MAX)
+        if kit := event.get("kit"):
+            ledger.add_bill(part, off, partition_of(kit.encode(), partitions), event)
     except (UnreadableError, KeyError, TypeError, ValueError):
         ledger.add(part, off, "", UNREADABLE, malformed=True)
 
@@ -88,7 +106,7 @@ def fill_rows(
             continue
         if key == MARKER:
             positions[part] = json.loads(value or b"")["position"]
-        elif key.startswith((b"p|", b"s|", b"n|", b"f|")):
+        elif key.startswith((b"p|", b"s|", b"n|", b"f|", b"u|", b"r|", b"h|")):
             rows[key] = value
     tables = {
         name: Table(db, name, columns)
@@ -100,6 +118,10 @@ def fill_rows(
             "held_inbound": HELD_INBOUND,
             "held_rings": HELD_RINGS,
             "held_back": HELD_BACK,
+            "held_parts": HELD_PARTS,
+            "held_risks": HELD_RISKS,
+            "held_copies": HELD_COPIES,
+            "held_versions": HELD_VERSIONS,
         }.items()
     }
     for key, value in rows.items():
@@ -122,6 +144,13 @@ def _held(key: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
             for one in row["channels"]:
                 horizon = _steps((step["first"], step["second"]) for step in one.get("horizon", ()))
                 yield "held_channels", (sku, one["channel"], one["atp"], one.get("ring", 0), one["pool"], horizon)
+                yield "held_versions", (sku, one["channel"], one["version"])
+        case "r":
+            yield "held_risks", (sku, *rest, *(row[name] for name in list(HELD_RISKS)[3:]))
+        case "h":
+            yield "held_copies", (sku, *rest, row["quantity"], row.get("behind_since"))
+        case "u":
+            yield "held_parts", (sku, row["version"])
         case "f":
             if row["held"] is not None:
                 yield "held_back", (row["held"]["key"], *_answered(row["held"]))
@@ -143,8 +172,25 @@ def fill_availability(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Rea
     for key, value in latest.items():
         if key is not None and value is not None:
             _, answer = reader.read(value)
-            table.add((key.decode(), *_answered(answer), answer.get("kit") is not None))
+            told = answer.get("kit") is not None, answer["status"], answer["version"]
+            table.add((key.decode(), *_answered(answer), *told))
     table.flush()
+
+
+def fill_heard(
+    db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader, waiting: Iterable[str] = ()
+) -> None:
+    """Keep what kits heard last of each of their parts, from the changelog of kits; for `waiting` more is told."""
+    table = Table(db, "heard", HEARD)
+    for key, value in dict(records).items():
+        if key is not None and value is not None and key.startswith(b"j|"):
+            _, kit, sku = key.decode().split("|")
+            table.add((kit, sku, reader.read(value)[1]["version"]))
+    table.flush()
+    deaf = Table(db, "deaf", {"kit": "VARCHAR"})
+    for kit in waiting:
+        deaf.add((kit,))
+    deaf.flush()
 
 
 def _answered(answer: Mapping[str, Any]) -> tuple[int, str, str | None]:
@@ -203,6 +249,15 @@ def fill_answers(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) 
         _, answer = reader.read(value)
         answer["order_id"] = answer["order"]
         table.add(tuple(answer[name] for name in ANSWERS))
+    table.flush()
+
+
+def fill_risks(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
+    """Keep each risk as it was last told."""
+    table = Table(db, "told_risks", TOLD_RISKS)
+    for value in dict(records).values():
+        _, risk = reader.read(value)
+        table.add(tuple(risk[name] for name in TOLD_RISKS))
     table.flush()
 
 

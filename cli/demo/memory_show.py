@@ -21,6 +21,8 @@ from oracle.tables import (
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
+    fill_heard,
+    fill_risks,
     fill_rows,
     fill_variances,
 )
@@ -117,7 +119,7 @@ class MemoryShow:
         rows = [
             (0, key.encode(), codec.encode_row(row))
             for key, row in self._driver.snapshot().items()
-            if key[0] in "psnkcbt"
+            if key[0] in "psnkcbtfurh"
         ]
         fill_rows(db, [*rows, (0, MARKER, b'{"position": 0}')], reader)
         for topic, fill in (
@@ -125,9 +127,13 @@ class MemoryShow:
             (topics.ERP_LINES, fill_erp_lines),
             (topics.VARIANCES, fill_variances),
             (topics.DECISIONS, fill_answers),
+            (topics.RISKS, fill_risks),
             (topics.DEAD_LETTERS, fill_dead_letters),
         ):
             fill(db, ((one.key, one.value) for one in self._driver.outputs[topic.name]), reader)
+        # Nobody folds kits here: they hear of nothing.
+        told = self._driver.outputs[topics.KIT_COMPONENTS.name]
+        fill_heard(db, (), reader, [one.key.decode().partition("|")[0] for one in told if one.key])
         recompute(db, WINDOW)
         found = compare(db)
         first = list(differences(db, SHOWN))

@@ -1,11 +1,21 @@
-"""A partition in memory, whose rows and effects go to the judge as the bytes that topics would hold."""
+"""A partition in memory, and its kits, whose rows and effects go to the judge as the bytes that topics would hold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import duckdb
 
-from atp.effects import AvailabilityChanged, DeadLetter, ErpLine, RequestDecided, VarianceChanged
+from atp import kits
+from atp.effects import (
+    AvailabilityChanged,
+    DeadLetter,
+    Effect,
+    ErpLine,
+    KitComponentChanged,
+    RequestDecided,
+    RiskChanged,
+    VarianceChanged,
+)
 from atp.errors import PoisonError
 from atp.events import Event
 from atp.fold import Frame, fold
@@ -18,6 +28,8 @@ from oracle.tables import (
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
+    fill_heard,
+    fill_risks,
     fill_rows,
     fill_variances,
 )
@@ -38,12 +50,15 @@ class Topics:
     erp_lines: list[Pair] = field(default_factory=list)
     variances: list[Pair] = field(default_factory=list)
     answers: list[Pair] = field(default_factory=list)
+    risks: list[Pair] = field(default_factory=list)
     dead_letters: list[Pair] = field(default_factory=list)
+    kits: dict[bytes, bytes] = field(default_factory=dict)
+    """Rows of the kits topology."""
 
 
 def folded(events: Sequence[Event], window: int, *, damaged: dict[int, bytes] | None = None) -> Topics:
     """Fold the events in the order given; `damaged` are other bytes for the records at these offsets."""
-    topics, rows, frame = Topics(), MemoryRows(), Frame(window=window)
+    topics, rows, of_kits, frame = Topics(), MemoryRows(), MemoryRows(), Frame(window=window)
     for offset, event in enumerate(events):
         key, value = event.sku.encode() or None, (damaged or {}).get(offset) or codec.encode(event)
         topics.ledger.append((key, value))
@@ -57,19 +72,34 @@ def folded(events: Sequence[Event], window: int, *, damaged: dict[int, bytes] | 
         if outcome.refusal is not None:
             topics.dead_letters.append((None, letter(offset, outcome.refusal.cause)))
         for effect in outcome.effects:
-            match effect:
-                case AvailabilityChanged():
-                    topics.availability.append((effect.key.encode(), codec.encode(effect)))
-                case ErpLine():
-                    topics.erp_lines.append((effect.posting_key.encode(), codec.encode(effect)))
-                case RequestDecided():
-                    topics.answers.append((effect.request_id.encode(), codec.encode(effect)))
-                case VarianceChanged():
-                    topics.variances.append((effect.id.encode(), codec.encode(effect)))
-                case _:
-                    pass
+            if isinstance(effect, KitComponentChanged):
+                told = kits.fold(of_kits, effect, frame)
+                for name, row in told.changes.items():
+                    of_kits.put(name, row)
+                for answer in told.effects:
+                    publish(topics, answer)
+            else:
+                publish(topics, effect)
     topics.rows = {key.encode(): codec.encode_row(row) for key, row in rows.scan("")}
+    topics.kits = {key.encode(): codec.encode_row(row) for key, row in of_kits.scan("")}
     return topics
+
+
+def publish(topics: Topics, effect: Effect) -> None:
+    """Write an effect where it belongs; what the judge does not read goes nowhere."""
+    match effect:
+        case AvailabilityChanged():
+            topics.availability.append((effect.key.encode(), codec.encode(effect)))
+        case ErpLine():
+            topics.erp_lines.append((effect.posting_key.encode(), codec.encode(effect)))
+        case RequestDecided():
+            topics.answers.append((effect.request_id.encode(), codec.encode(effect)))
+        case VarianceChanged():
+            topics.variances.append((effect.id.encode(), codec.encode(effect)))
+        case RiskChanged():
+            topics.risks.append((effect.id.encode(), codec.encode(effect)))
+        case _:
+            pass
 
 
 def letter(offset: int, cause: str) -> bytes:
@@ -101,6 +131,8 @@ def filled(topics: Topics) -> duckdb.DuckDBPyConnection:
     fill_erp_lines(db, topics.erp_lines, READER)
     fill_variances(db, topics.variances, READER)
     fill_answers(db, topics.answers, READER)
+    fill_risks(db, topics.risks, READER)
+    fill_heard(db, topics.kits.items(), READER)
     fill_dead_letters(db, topics.dead_letters, READER)
     return db
 
