@@ -144,11 +144,11 @@ def settle(
         advise_at=summary.advise_at if summary.channels else asked(draft, summary),
     )
     if matured:
-        settled = reassess(draft, sku, settled, now)
-    if network is not None:
+        settled = reassess(draft, sku, settled, now)  # It surveys the network anew, and judges that.
+    elif network is not None:
         settled = _judge_network(draft, sku, settled, network, now)
-        if network.dated or network.inbound or ledger.demand.next_day or ledger.demand.supply:
-            settled = look_later(draft, sku, settled, _next_day(draft.tick))
+    if network is not None and (network.dated or network.inbound or ledger.demand.next_day or ledger.demand.supply):
+        settled = look_later(draft, sku, settled, _next_day(draft.tick))
     if ledger.waits_for_calm:
         settled = look_later(draft, sku, settled, max(now, draft.tick or 0) + NEGATIVE_CALM)
     if settled.advise_at:

@@ -98,7 +98,11 @@ def compared(rows: Rows, event: Event, frame: Frame, outcome: Outcome, fold: Fol
         if isinstance(before, Summary) and before.swept != summary.swept:
             forget(draft, sku, oldest)
     if isinstance(event, TimeTicked):
+        told = len(draft.effects)
         review(draft, event.event_time)
+        for key, row in list(draft.changes.items()):
+            if isinstance(row, Summary) and row.copied:
+                follow(draft, key[2:], row, told)  # Less may be promised of what is trusted less.
     return replace(outcome, changes=draft.changes, effects=tuple(draft.effects))
 
 

@@ -101,16 +101,21 @@ def report(rows: Rows, event: ChannelReported | SnapshotReceived, frame: Frame, 
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
 
 
-def follow(draft: Draft, sku: str, summary: Summary) -> None:
-    """Remember the answers that the event just folded led to, and judge the copies that may be behind them."""
+def follow(draft: Draft, sku: str, summary: Summary, since: int = 0) -> None:
+    """Remember the answers that the event just folded led to, and judge the copies that may be behind them.
+
+    `since` is how many of the draft's effects were looked at before.
+    """
     said: dict[str, list[tuple[int, int]]] = {}
-    for effect in draft.effects if summary.copied else ():
+    for effect in draft.effects[since:] if summary.copied else ():
         if isinstance(effect, AvailabilityChanged) and effect.sku == sku and effect.channel in summary.copied:
             said.setdefault(effect.channel, []).append((effect.version, effect.atp))
     for state in summary.channels:
         if state.channel in said:
             known = _copy(draft, sku, state.channel) or NO_COPY
-            published = (*known.published, *said[state.channel])[-REMEMBERED:]
+            last = known.published[-1][0] if known.published else 0
+            newer = [one for one in said[state.channel] if one[0] > last]  # the rest is told again
+            published = (*known.published, *newer)[-REMEMBERED:]
             _judge(draft, sku, state, replace(known, published=published), summary.clock)
 
 

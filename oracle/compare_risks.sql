@@ -51,7 +51,7 @@ WITH allowed AS (
     GROUP BY ALL
 )
 SELECT c.sku, c.channel, greatest(0, c.quantity - h.atp) AS over, c.behind_since,
-    coalesce(a.tolerated, false) AS tolerated, greatest(k.clock, k.tick) AS now,
+    coalesce(a.tolerated, false) AS tolerated,
     (c.behind_since + coalesce(a.lag_s, 0) * 1000000 + 999999) // 1000000 * 1000000 <= k.tick AS overdue
 FROM held_copies c JOIN channels h USING (sku, channel) JOIN skus k USING (sku)
 LEFT JOIN allowed a USING (sku, channel)
@@ -68,7 +68,6 @@ SELECT 'risk', concat_ws(' ', 'exposure', b.sku, b.channel),
 FROM behind b LEFT JOIN held_risks h ON h.kind = 'exposure' AND h.sku = b.sku AND h.scope = b.channel
 WHERE (h.id IS NOT NULL AND (h.severity, h.quantity) <> ('HIGH', b.over))
     OR (h.id IS NULL AND b.over > 0 AND NOT b.tolerated AND (b.behind_since IS NULL OR coalesce(b.overdue, false)))
-    OR coalesce(b.behind_since > b.now, false)
 UNION ALL
 SELECT 'risk', concat_ws(' ', 'exposure', sku, scope), 'none', shown(severity, quantity)
 FROM held_risks h ANTI JOIN held_copies c ON c.sku = h.sku AND c.channel = h.scope
