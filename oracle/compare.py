@@ -38,6 +38,8 @@ class Comparison:
     """Order lines with open units."""
     decisions: int
     """Requests for reservations, each with its one answer."""
+    moments: int
+    """Requests whose answer was judged by what could be taken at its moment."""
     refused: int
     """Records that are refused, each with its dead letter."""
     verdicts: dict[str, int]
@@ -47,7 +49,14 @@ class Comparison:
 
 def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
     """Fill the table `differences` and sum up."""
-    for name in ("compare", "compare_promises", "compare_decisions", "compare_kits", "compare_risks"):
+    for name in (
+        "compare",
+        "compare_promises",
+        "compare_decisions",
+        "compare_moments",
+        "compare_kits",
+        "compare_risks",
+    ):
         db.execute(files("oracle").joinpath(f"{name}.sql").read_text("utf-8"))
     return Comparison(
         events=_count(db, "FROM ledger WHERE type <> 'TimeTicked'"),
@@ -60,6 +69,7 @@ def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
         risks=_count(db, "FROM judged_risks") + _count(db, "FROM held_risks WHERE kind = 'exposure'"),
         claims=_count(db, "FROM lines WHERE open > 0"),
         decisions=_count(db, "FROM requests"),
+        moments=_count(db, "FROM moments"),
         refused=_count(db, "FROM facts WHERE verdict IN ('late', 'future', 'conflict', 'malformed')"),
         verdicts=dict(db.execute("SELECT verdict, count(*) FROM facts GROUP BY ALL ORDER BY ALL").fetchall()),
         differences=_count(db, "FROM differences"),

@@ -48,7 +48,7 @@ class Sku:
 def fill_shares(db: duckdb.DuckDBPyConnection) -> None:
     """Fill the table `shares`, for the SKUs of `promised`."""
     table = Table(db, "shares", SHARES)
-    for name, sku in _skus(db):
+    for name, sku in skus(db):
         for share in shares_of(sku):
             table.add((name, *share))
     table.flush()
@@ -123,7 +123,7 @@ def _path(
     return []
 
 
-def _skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
+def skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
     """Yield the SKUs that have promised something."""
     lines = db.execute(
         """

@@ -58,7 +58,9 @@ SELECT sku FROM pending
 UNION SELECT sku FROM nodes WHERE uncovered > 0
 UNION SELECT sku FROM rings
 UNION SELECT sku FROM dated
-UNION SELECT sku FROM to_come;
+UNION SELECT sku FROM to_come
+-- Those of which a request asks how much it may take.
+UNION SELECT sku FROM asked;
 
 -- Where a channel sells, of SKUs that have promised something: at the places that are heard of, at those that a
 -- policy names, and at any other, which is called ''. Whether a place is open at all is another question.

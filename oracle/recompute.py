@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from oracle.batches import Table
+from oracle.moments import EVENTS_MAX, fill_limits
 from oracle.network import fill_shares
 from oracle.records import (
     BILLS,
@@ -75,10 +76,11 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
     return db
 
 
-def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
+def recompute(db: duckdb.DuckDBPyConnection, window_us: int, moment_events: int = EVENTS_MAX) -> None:
     """Fill the tables of docs/verify.md, from facts to channels.
 
-    `window_us` is the window `W` in microseconds. Reads the tables of `Ledger`, what was answered to requests
+    `window_us` is the window `W` in microseconds. Requests are judged again at their moments as long as the events
+    before them come to no more than `moment_events` together. Reads the tables of `Ledger`, what was answered to requests
     (`answers`), and of `held` how far positions are to be trusted.
     """
     db.execute("SET VARIABLE window_us = ?::BIGINT", [window_us])
@@ -100,10 +102,12 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int) -> None:
     else:
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
     _run(db, "in_force", "stock", "closings", "counts", "positions", "bills", "clocks", "claims", "supply", "policies")
+    db.execute("CREATE OR REPLACE TABLE asked (sku VARCHAR)")
     _run(db, "network")
     fill_shares(db)
     fill_shortages(db)
     _run(db, "outlook", "kits", "risks")
+    fill_limits(db, lambda *names: _run(db, *names), moment_events)
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> Row:

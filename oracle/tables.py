@@ -177,9 +177,7 @@ def fill_availability(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Rea
     table.flush()
 
 
-def fill_heard(
-    db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader, waiting: Iterable[str] = ()
-) -> None:
+def fill_heard(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader, waiting: Iterable[str] = ()) -> None:
     """Keep what kits heard last of each of their parts, from the changelog of kits; for `waiting` more is told."""
     table = Table(db, "heard", HEARD)
     for key, value in dict(records).items():

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 import pytest
 
 from atp.book import Network, Position, Summary
 from atp.effects import AvailabilityChanged, DatedQuantity, RequestDecided
 from atp.events import DAY
-from avro_schemas import codec
 from oracle.compare import differences
-from tests.oracle.pipeline import Pair, Topics, folded, judged
+from tests.oracle.damage import change_last, change_row
+from tests.oracle.pipeline import Topics, folded, judged
 from tests.oracle.wild_promises import WildPromises
-
-T = TypeVar("T")
 
 WINDOW = 7 * DAY
 
@@ -36,33 +33,12 @@ def test_pipeline_and_judge_agree(seed: int) -> None:
 # Each damage, and the kinds of difference that must be among those reported ----------------------------------
 
 
-def change_row(topics: Topics, prefix: bytes, kind: type[T], change: Callable[[T], T | None]) -> None:
-    """Change the first row that `change` makes something else of."""
-    for key in sorted(topics.rows):
-        row = codec.decode_row(key.decode(), topics.rows[key]) if key.startswith(prefix) else None
-        if isinstance(row, kind) and (after := change(row)) is not None:
-            topics.rows[key] = codec.encode_row(after)  # type: ignore[arg-type]
-            return
-    raise AssertionError("no row to change")
-
-
-def change_last(records: list[Pair], kind: type[T], change: Callable[[T], T | None]) -> None:
-    """Publish the last record that `change` makes something else of once more, changed."""
-    for key, value in reversed(list(dict(records).items())):
-        effect = codec.decode(value or b"")
-        assert isinstance(effect, kind)
-        if (after := change(effect)) is not None:
-            records.append((key, codec.encode(after)))  # type: ignore[arg-type]
-            return
-    raise AssertionError("no record to change")
-
-
 def a_unit_claimed_twice(topics: Topics) -> None:
-    change_row(topics, b"p|", Position, lambda row: replace(row, reserved_firm=row.reserved_firm + 1))
+    change_row(topics.rows, b"p|", Position, lambda row: replace(row, reserved_firm=row.reserved_firm + 1))
 
 
 def demand_forgotten(topics: Topics) -> None:
-    change_row(topics, b"n|", Network, lambda row: replace(row, pending={}) if row.pending else None)
+    change_row(topics.rows, b"n|", Network, lambda row: replace(row, pending={}) if row.pending else None)
 
 
 def dated_demand_a_day_late(topics: Topics) -> None:
@@ -72,7 +48,7 @@ def dated_demand_a_day_late(topics: Topics) -> None:
         first, *rest = row.dated
         return replace(row, dated=(replace(first, day=first.day + 1), *rest))
 
-    change_row(topics, b"n|", Network, later)
+    change_row(topics.rows, b"n|", Network, later)
 
 
 def goods_that_come_twice(topics: Topics) -> None:
@@ -80,7 +56,7 @@ def goods_that_come_twice(topics: Topics) -> None:
         known = [one for one in row.inbound if one.location]
         return replace(row, inbound=(*row.inbound, known[0])) if known else None
 
-    change_row(topics, b"n|", Network, twice)
+    change_row(topics.rows, b"n|", Network, twice)
 
 
 def a_sale_that_drew_on_no_ring_fence(topics: Topics) -> None:
@@ -90,7 +66,7 @@ def a_sale_that_drew_on_no_ring_fence(topics: Topics) -> None:
         first, *rest = row.fences
         return replace(row, fences=(replace(first, taken=first.taken - 1), *rest))
 
-    change_row(topics, b"n|", Network, drew)
+    change_row(topics.rows, b"n|", Network, drew)
 
 
 def a_pool_of_one_more(topics: Topics) -> None:
@@ -98,7 +74,7 @@ def a_pool_of_one_more(topics: Topics) -> None:
         first, *rest = row.channels
         return replace(row, channels=(replace(first, pool=first.pool + 1), *rest))
 
-    change_row(topics, b"s|", Summary, more)
+    change_row(topics.rows, b"s|", Summary, more)
 
 
 def a_day_of_one_more(topics: Topics) -> None:

@@ -62,8 +62,10 @@ class WildKits(WildPromises):
             sku=chance.choice((*KITS, "")),
             location=policy.location,
             channel=chance.choice(("", *CHANNELS, "mall")),
-            policy=policy.policy.__class__(**{
-                **{name: getattr(policy.policy, name) for name in ("cap", "locations", "share_percent", "buffer")},
-                **terms,
-            }),
+            policy=policy.policy.__class__(
+                **{
+                    **{name: getattr(policy.policy, name) for name in ("cap", "locations", "share_percent", "buffer")},
+                    **terms,
+                }
+            ),
         )

@@ -1,0 +1,105 @@
+"""Was what a request was answered right at its moment? The ledger up to it says what could be taken then.
+
+The present is worked out by files that read tables without caring which: so the ledgers of many moments lie side by side
+in a schema of their own, and the same files work all of them out at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duckdb
+
+from oracle.batches import Table
+from oracle.network import ANY_NODE, Cell, Promise, Sku, fill_shares, skus, takeable
+
+EVENTS_MAX = 250_000
+"""Events that the ledgers of all moments may hold together. Of requests the first of their SKUs are judged, as many as that
+allows: the n-th of a SKU costs all events before it."""
+
+LIMITS = {"name": "VARCHAR", "units": "BIGINT"}
+
+THERE = "|"
+"""Who takes from the one location that a request names; no channel is called so."""
+
+FILES = ("in_force", "stock", "closings", "counts", "positions", "clocks", "claims", "supply", "policies", "network")
+
+Run = Callable[..., None]
+"""Runs SQL files by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The location that a request names, where it serves the channel."""
+
+    units: int
+    cell: Cell
+
+
+def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> None:
+    """Fill `moments`, and in the schema `moment` the table `limits`: what each request could take."""
+    db.execute("SET VARIABLE moment_events = ?::BIGINT", [events_max])
+    run("moments")
+    db.execute("SET search_path = 'moment'")
+    run(*FILES)
+    fill_shares(db)
+    run("outlook")
+    table = Table(db, "limits", LIMITS)
+    asked = {
+        name: (channel, location)
+        for name, channel, location in db.execute("SELECT name, answered_for, location FROM main.moments").fetchall()
+    }
+    places = _places(db)
+    rings = {
+        (sku, channel): units
+        for sku, channel, units in db.execute("SELECT sku, channel, ring FROM shares WHERE ring > 0").fetchall()
+    }
+    days = _days(db)
+    for name, sku in skus(db):
+        channel, location = asked[name]
+        kept = {one: rings.get((name, one), 0) for one in sku.channels}
+        units = limit(sku, kept, channel, places.get(name) if location else None, named=bool(location))
+        if (today := days.get(name)) is not None:
+            units = min(units, kept.get(channel, 0) + max(0, today))
+        table.add((name, units))
+    table.flush()
+    db.execute("SET search_path = 'main'")
+
+
+def limit(sku: Sku, rings: dict[str, int], channel: str, place: Place | None, *, named: bool) -> int:
+    """Units that a request of a channel may take, of all its places or of the one that it names.
+
+    `rings` are what of each ring-fence stock can serve; its own is not in its way.
+    """
+    promises = [*sku.owed, *(Promise(units, other) for other, units in rings.items() if other != channel and units)]
+    if not named:
+        return takeable(sku.room, promises, channel)
+    if place is None:
+        return 0
+    # The one place becomes a cell of its own.
+    room = {**sku.room, place.cell: sku.room.get(place.cell, 0) - place.units, place.cell | {THERE}: place.units}
+    return takeable(room, promises, THERE)
+
+
+def _places(db: duckdb.DuckDBPyConnection) -> dict[str, Place]:
+    rows = db.execute(
+        """
+        SELECT m.name, n.atp, s.channels
+        FROM main.moments m JOIN nodes n ON n.sku = m.name AND n.location = m.location
+        JOIN sells_at a ON a.sku = m.name AND a.location = m.location AND a.channel = m.answered_for
+        JOIN (SELECT sku, location, list(channel) AS channels FROM served GROUP BY ALL) s
+            ON s.sku = m.name AND s.location = m.location
+        """
+    ).fetchall()
+    return {name: Place(units, frozenset((ANY_NODE, *channels))) for name, units, channels in rows}
+
+
+def _days(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """What days to come leave today, of SKUs with demand of later days."""
+    rows = db.execute(
+        """
+        SELECT m.name, l.level FROM main.moments m JOIN skus k ON k.sku = m.name
+        JOIN levels l ON l.sku = m.name AND l.channel = m.answered_for AND l.day = k.today
+        WHERE m.name IN (SELECT sku FROM dated)
+        """
+    ).fetchall()
+    return dict(rows)
