@@ -44,9 +44,9 @@ def verify(
 ) -> None:
     """Recompute every figure from the ledger, in SQL that shares no code with the pipeline, and compare.
 
-    Compared are all positions and claims, the last availability of every key with its days to come, kits, answers to
-    reservation requests, risks, variances, ERP totals and accounts, and the dead letters. Workers may go on running. The
-    window must be the workers': ATP_WINDOW.
+    Compared are all positions and claims, the last availability of every key with its days to come, kits, answers
+    to reservation requests, risks, variances, ERP totals and accounts, and the dead letters. Workers may go on
+    running. The window must be the workers': ATP_WINDOW.
 
     Exits 0 where all figures agree, 1 where any differs, 2 where there is nothing to verify, or where events of
     the ledger are not folded yet.
@@ -142,7 +142,8 @@ def _print(found: Comparison, first: list[Difference], events_waiting: int, seco
     console.print(f"kits              {found.kits:>12,}  answers compared")
     console.print(f"risks             {found.risks:>12,}  stand")
     console.print(f"claims            {found.claims:>12,}  lines with open units")
-    console.print(f"decisions         {found.decisions:>12,}  compared, each with its request")
+    judged = f"  compared, each with its request; {found.moments:,} with what there was at its moment"
+    console.print(f"decisions         {found.decisions:>12,}{judged if found.decisions else '  compared'}")
     console.print(f"refused           {found.refused:>12,}  each with its dead letter")
     console.print(f"differences       {found.differences:>12,}")
     for one in first:

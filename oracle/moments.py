@@ -1,7 +1,7 @@
 """Was what a request was answered right at its moment? The ledger up to it says what could be taken then.
 
-The present is worked out by files that read tables without caring which: so the ledgers of many moments lie side by side
-in a schema of their own, and the same files work all of them out at once.
+The present is worked out by files that read tables without caring which: so the ledgers of many moments lie side by
+side in a schema of their own, and the same files work all of them out at once.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from oracle.batches import Table
 from oracle.network import ANY_NODE, Cell, Promise, Sku, fill_shares, skus, takeable
 
 EVENTS_MAX = 250_000
-"""Events that the ledgers of all moments may hold together. Of requests the first of their SKUs are judged, as many as that
-allows: the n-th of a SKU costs all events before it."""
+"""Events that the ledgers of all moments may hold together. Requests are judged from those on with the fewest events
+of their SKU before them, as many as that allows: each costs all of these."""
 
 LIMITS = {"name": "VARCHAR", "units": "BIGINT"}
 
@@ -39,11 +39,14 @@ def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> Non
     """Fill `moments`, and in the schema `moment` the table `limits`: what each request could take."""
     db.execute("SET VARIABLE moment_events = ?::BIGINT", [events_max])
     run("moments")
+    table = Table(db, "moment.limits", LIMITS)
+    if not db.execute("FROM moments LIMIT 1").fetchall():
+        db.execute("CREATE TABLE moment.lines AS FROM lines LIMIT 0")
+        return
     db.execute("SET search_path = 'moment'")
     run(*FILES)
     fill_shares(db)
     run("outlook")
-    table = Table(db, "limits", LIMITS)
     asked = {
         name: (channel, location)
         for name, channel, location in db.execute("SELECT name, answered_for, location FROM main.moments").fetchall()

@@ -79,8 +79,8 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
 def recompute(db: duckdb.DuckDBPyConnection, window_us: int, moment_events: int = EVENTS_MAX) -> None:
     """Fill the tables of docs/verify.md, from facts to channels.
 
-    `window_us` is the window `W` in microseconds. Requests are judged again at their moments as long as the events
-    before them come to no more than `moment_events` together. Reads the tables of `Ledger`, what was answered to requests
+    `window_us` is the window `W` in microseconds. Requests are judged at their moments as long as the events before
+    them come to no more than `moment_events` together. Reads the tables of `Ledger`, what was answered to requests
     (`answers`), and of `held` how far positions are to be trusted.
     """
     db.execute("SET VARIABLE window_us = ?::BIGINT", [window_us])

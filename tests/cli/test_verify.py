@@ -18,7 +18,9 @@ from streams.ledger import publish
 from streams.settings import Settings
 from streams.topics_admin import topic_name
 from tests.oracle.wild import Wild
+from tests.oracle.wild_kits import WildKits
 from tests.oracle.wild_promises import WildPromises
+from tests.oracle.wild_requests import WildRequests
 from tests.streams.rig import Rig, pipeline
 from topologies import topics
 
@@ -90,6 +92,36 @@ def test_promises_and_decisions_are_true(broker_settings: Settings) -> None:
         assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
         assert found["claims"] > 0
         assert found["decisions"] > 0
+
+
+def test_kits_risks_and_moments_are_true_and_a_kit_that_was_not_heard_is_not_judged(broker_settings: Settings) -> None:
+    with pipeline(broker_settings) as rig:
+        publish(WildKits(1, 300, ticks=True).log(), broker_settings, rig.brokers)
+        rig.drain()
+        code, found = verify(broker_settings, "--wait", "0")
+        assert (code, found["verdict"], found["differences"]) == (2, "incomplete", 0), found
+        assert found["kits"] == 0
+        assert found["waiting"] > 0
+
+        kits = rig.worker(topology="kits")
+        assert kits.end() == 0, kits.text()[-4000:]
+        publish(WildRequests(2, 300, ticks=True).log(), broker_settings, rig.brokers)
+        rig.drain()
+        kits = rig.worker(topology="kits")
+        assert kits.end() == 0, kits.text()[-4000:]
+        code, found = verify(broker_settings)
+        assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
+        assert found["kits"] > 0
+        assert found["risks"] > 0
+
+
+def test_what_could_be_taken_at_each_moment_is_true(broker_settings: Settings) -> None:
+    with pipeline(broker_settings) as rig:
+        publish(WildRequests(2, 400, ticks=True).log(), broker_settings, rig.brokers)
+        rig.drain()
+        code, found = verify(broker_settings)
+        assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
+        assert found["moments"] > 0.8 * found["decisions"] > 0
 
 
 def test_nothing_to_verify_and_not_folded_yet(broker_settings: Settings) -> None:

@@ -23,7 +23,7 @@ KIND = "answer at its moment"
 def test_pipeline_and_judge_agree(seed: int) -> None:
     db, found = judged(folded(WildRequests(seed, 300, ticks=True).log(), WINDOW), WINDOW)
     assert list(differences(db, 10)) == []
-    # Nearly all are judged, whole, in part, and refused; of one location and of all; beside ring-fences and later demand.
+    # Nearly all are judged, whole, in part, and refused, of one location and of all.
     assert found.moments > 0.8 * found.decisions
     for what in ("accepted = quantity", "accepted BETWEEN 1 AND quantity - 1", "accepted = 0", "location <> ''"):
         assert db.execute(f"FROM moments WHERE {what} LIMIT 1").fetchall(), what

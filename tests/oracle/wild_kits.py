@@ -30,13 +30,13 @@ class WildKits(WildPromises):
     def _one(self, number: int) -> list[Event]:
         draw = self.chance.random()
         if draw < 0.04:
-            bill = self._bill(number)
+            bill = self._bill()
             return [bill] * self.chance.choice((1, 1, 2))
         if draw < 0.06:
             return [self._policy_of_a_kit(number)]
         return super()._one(number)
 
-    def _bill(self, number: int) -> MasterChanged:
+    def _bill(self) -> MasterChanged:
         chance = self.chance
         kit = chance.choice(KITS)
         parts = [one for one in (*SKUS, "K0", NEVER_STOCKED) if one != kit]

@@ -1,6 +1,7 @@
 """Long random logs in which channels say what they show, and time passes in steps short and long."""
 
 from dataclasses import replace
+from typing import Any
 
 from atp.events import HOUR, MINUTE, ChannelAck, ChannelReported, Document, Event, PolicyChanged, TimeTicked
 from tests.oracle.wild import CHANNELS
@@ -27,7 +28,7 @@ class WildRisks(WildPromises):
 
     def _word_of_a_channel(self, number: int) -> Event:
         chance = self.chance
-        said = {
+        said: dict[str, Any] = {
             "source": "shop", "document": Document("word", str(number), 1),
             "event_time": self.now - chance.randrange(HOUR), "sku": f"A{chance.randrange(3)}",
             "channel": chance.choice(CHANNELS),
