@@ -1,5 +1,5 @@
 -- The ledger as it was when requests were answered. In: ledger, replacements, facts, timely, seen, policies, particulars,
--- answers, skus, variable `moment_events`.  Out: moments, and the same tables once more in the schema `moment`.
+-- answers, epochs, variable `moment_events`.  Out: moments, and the same tables once more in the schema `moment`.
 --
 -- A verdict depends on nothing that comes after its record. So what the ledger said up to a request needs no judging again: it
 -- is what of the SKU, and of every SKU, lies before it. Each request has a copy of that, under a partition and a SKU of its
@@ -14,11 +14,14 @@ WITH requests AS (
     -- One that was forgotten and came again has two answers under one id.
     QUALIFY count(*) OVER (PARTITION BY f.sku, p.request_id) = 1
 ),
--- Before the first tick nobody knows what day it is, and what was not trusted then nobody knows today.
+-- Before the first tick nobody knows what day it is, and what was not trusted then nobody knows today. What was answered
+-- before a rebuild was answered by the fold of that time.
 judged AS (
     SELECT r.*, a.channel AS answered_for, a.quantity AS accepted, a.atp
     FROM requests r JOIN (SELECT DISTINCT ON (sku, request_id) * FROM answers) a USING (sku, request_id)
-    WHERE r.tick IS NOT NULL AND r.part NOT IN (SELECT part FROM policies WHERE haircuts)
+    LEFT JOIN epochs e ON e.part = r.part
+    WHERE r.tick IS NOT NULL AND a.epoch >= coalesce(e.epoch, 0)
+        AND r.part NOT IN (SELECT part FROM policies WHERE haircuts)
 ),
 sizes AS (
     SELECT part, off, row_number() OVER (PARTITION BY part, sku ORDER BY off)

@@ -60,7 +60,7 @@ TOLD = {
 ANSWERS = {
     "request_id": "VARCHAR", "sku": "VARCHAR", "channel": "VARCHAR", "location": "VARCHAR", "order_id": "VARCHAR",
     "order_line": "BIGINT", "decision": "VARCHAR", "requested": "BIGINT", "quantity": "BIGINT", "atp": "BIGINT",
-    "state": "VARCHAR", "expires_at": "BIGINT", "event_key": "VARCHAR",
+    "state": "VARCHAR", "expires_at": "BIGINT", "event_key": "VARCHAR", "epoch": "BIGINT",
 }  # fmt: skip
 TOLD_RISKS = {
     "id": "VARCHAR", "kind": "VARCHAR", "sku": "VARCHAR", "scope": "VARCHAR", "transition": "VARCHAR",
@@ -72,6 +72,8 @@ HELD_RISKS = {
 }  # fmt: skip
 HELD_COPIES = {"sku": "VARCHAR", "channel": "VARCHAR", "quantity": "BIGINT", "behind_since": "BIGINT"}
 """What channels show, and since when that is more than may be promised."""
+EPOCHS = {"part": "INTEGER", "epoch": "BIGINT"}
+"""Rises by a rebuild."""
 LETTERS = {"part": "INTEGER", "off": "BIGINT", "cause": "VARCHAR"}
 
 UNREADABLE: Mapping[str, Any] = {"source": "", "document": {"type": "", "id": "", "line": 0}, "event_time": 0}
@@ -101,16 +103,19 @@ def fill_rows(
     """Keep the latest rows that answers are made of; return each partition's position in the ledger."""
     rows: dict[bytes, bytes | None] = {}
     positions: dict[int, int] = {}
+    epochs: dict[int, int] = {}
     for part, key, value in records:
         if key is None:
             continue
         if key == MARKER:
-            positions[part] = json.loads(value or b"")["position"]
+            marker = json.loads(value or b"")
+            positions[part], epochs[part] = marker["position"], marker.get("epoch", 0)
         elif key.startswith((b"p|", b"s|", b"n|", b"f|", b"u|", b"r|", b"h|")):
             rows[key] = value
     tables = {
         name: Table(db, name, columns)
         for name, columns in {
+            "epochs": EPOCHS,
             "held": HELD,
             "held_channels": HELD_CHANNELS,
             "held_pending": HELD_PENDING,
@@ -124,6 +129,8 @@ def fill_rows(
             "held_versions": HELD_VERSIONS,
         }.items()
     }
+    for part, epoch in epochs.items():
+        tables["epochs"].add((part, epoch))
     for key, value in rows.items():
         if value is not None:
             _, row = reader.read(value)
