@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
 from atp.orders import cancellations, requests
 from avro_schemas.public_json import to_json
+from streams.answer import Answer
 from streams.asker import Asker, Heard
 from streams.broker import resolve_brokers
 from streams.ledger import publish
@@ -19,6 +21,11 @@ from streams.reader import look_up
 from streams.saga import Ask, OrderSaga, Reserved
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics
+
+
+class UnheardOfError(Exception):
+    """An order asks for a SKU that nothing is known of."""
+
 
 SLACK_US = 60_000_000
 """How far this machine's clock may be ahead of the brokers'."""
@@ -59,7 +66,10 @@ def reserve_order(
             return
         brokers = resolve_brokers(settings)
         ensure_topics(brokers, settings)
-        pinned = pin(file, lambda sku: look_up(settings, sku, lambda *_: None)["components"], now)
+        pinned = pin(file, lambda sku: _bill_of(settings, sku), now)
+    except UnheardOfError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     except PoisonError as error:
         raise typer.BadParameter(f"{file}: {error}. See an order with: atp reserve-order --help") from error
     if pinned.cancelled and not cancel:
@@ -73,6 +83,25 @@ def reserve_order(
             return
         reserved = saga.reserve(pinned.order)
     _tell(pinned, reserved, timeout, file, as_json=as_json)
+
+
+def _bill_of(settings: Settings, sku: str) -> Mapping[str, int] | None:
+    """Return what a SKU is made of, None where it is no kit. Raises: UnheardOfError of the SKU, or of a part of it."""
+    bill: Mapping[str, int] | None = _heard_of(settings, sku)["components"]
+    for part in bill or ():
+        _heard_of(settings, part)
+    return bill
+
+
+def _heard_of(settings: Settings, sku: str) -> Answer:
+    found = look_up(settings, sku, lambda *_: None)
+    # Policies and requests name a SKU too: whoever asks for one that there is not is no news of it.
+    if not any(found[what] for what in ("positions", "supply", "transfers", "claims", "components", "part_of")):
+        raise UnheardOfError(
+            f"rejected: SKU {sku} has never been heard of: no stock, no supply, no order and no kit names it. "
+            "Nothing was asked for. See which there are: atp availability --channel all"
+        )
+    return found
 
 
 def _asking(asker: Asker, pinned: Pinned, timeout: float) -> Ask:

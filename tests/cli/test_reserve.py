@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,3 +187,22 @@ def test_a_request_that_is_too_late_is_refused_undecided(rig: Rig) -> None:
     assert old.exit_code == 1
     assert json.loads(old.stdout.splitlines()[0])["cause"] == "late"
     assert "Nothing was taken" in old.stderr
+
+
+def test_an_order_of_a_sku_that_nobody_heard_of_is_not_asked_for(rig: Rig, tmp_path: Path) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    asked("A", "1", "--timeout", "40")
+    asked("UNHEARD", "1", code=1)  # It is known by this request alone from now on.
+    order = tmp_path / "O-1.json"
+    for sku in ("UNHEARD", "NEVER"):
+        lines = [{"sku": "A", "quantity": 1}, {"sku": sku, "quantity": 1}]
+        order.write_text(json.dumps({"order": "O-1", "channel": "web", "location": "S1", "lines": lines}))
+        refused = run("reserve-order", str(order))
+        assert refused.exit_code == 1
+        assert f"SKU {sku} has never been heard of" in refused.stderr
+        assert "atp availability --channel all" in refused.stderr
+        assert [one.name for one in tmp_path.glob("O-1*")] == ["O-1.json"]
+    assert {one.sku for one in decisions(rig)} == {"A", "UNHEARD"}
+    order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "A", "quantity": 1}]}))
+    assert run("reserve-order", str(order)).exit_code == 0

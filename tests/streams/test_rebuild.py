@@ -98,6 +98,14 @@ def test_everything_comes_out_as_it_was(rig: Rig, tmp_path: Path) -> None:
     assert [len(markers[-1].epochs) for markers in _markers(rig).values()] == [2, 2]
 
 
+def test_time_that_passed_since_the_last_event_is_no_difference(rig: Rig) -> None:
+    later = max(event.event_time for event in _day()) + MINUTE
+    rig.publish([TimeTicked(source="clock", document=Document("tick", "last", 1), event_time=later)])
+    rig.drain()
+    results = _rebuild(rig)
+    assert [(result.rows_written, result.rows_deleted) for result in results] == [(0, 0), (0, 0)]
+
+
 def test_lost_state_and_outputs_come_back(rig: Rig) -> None:
     before = _picture(rig)
     _delete(rig, "inventory-changelog", "inventory-evidence", "erp-lines", "oversell-risk")
