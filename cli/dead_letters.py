@@ -11,7 +11,7 @@ from sinks.committed import CommittedReader
 from sinks.dead_letters import Latest, as_plain, read_dead_letters
 from streams.broker import resolve_brokers
 from streams.settings import Settings
-from streams.topics_admin import topic_name
+from streams.topics_admin import refuse_other_count, topic_name
 from topologies.topics import DEAD_LETTERS
 
 SHOWN = 20
@@ -44,6 +44,7 @@ def dead_letters(
     latest = Latest(limit if limit is not None or everything else SHOWN, lambda letter: cause in ("", letter.cause))
     reader = CommittedReader(resolve_brokers(settings), topic_name(settings, DEAD_LETTERS))
     try:
+        refuse_other_count(reader.topic, len(reader.partitions), settings)
         for letter in read_dead_letters(reader):
             latest.add(letter)
     finally:

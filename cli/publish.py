@@ -123,6 +123,8 @@ def publish(
                 if tally.refused == 0:
                     _publish(iter(spool), settings, tally)
     _report(tally, dry_run=dry_run, as_json=as_json)
+    if not tally.lines:
+        typer.echo(f"{file} is empty: there was nothing to publish. See how a line looks: docs/events.md", err=True)
     if tally.refused:
         raise typer.Exit(1)
 

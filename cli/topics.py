@@ -1,6 +1,7 @@
 """`atp topics`: the topics of the pipeline, as they are and as they should be."""
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ from rich.table import Table
 from streams.broker import resolve_brokers
 from streams.settings import Settings
 from streams.topics_admin import Found, ensure_topics, find_topics
+
+WIDE = 200
+"""Columns in which every line of the table has room."""
 
 
 def topics(
@@ -38,7 +42,8 @@ def topics(
     table = Table("topic", "partitions", "key", "holds", "kept", box=None, pad_edge=False)
     for one in found:
         table.add_row(one.name, str(one.partitions or "missing"), one.topic.key, one.topic.holds, _kept(one))
-    Console().print(table)
+    # Whoever reads it from a file or a pipe gets the lines whole.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     if any(one.partitions == 0 for one in found):
         typer.echo("Create those that are missing with: atp topics --create", err=True)
 

@@ -29,11 +29,10 @@ from streams.batch import Batch, Place, Record
 from streams.broker import resolve_brokers
 from streams.checkpoint import MARKER_KEY, decode_marker
 from streams.memory import MemoryRows
-from streams.reader import Progress, normal
+from streams.reader import Progress, home_of, normal
 from streams.settings import Settings
 from streams.topics_admin import topic_name
 from topologies.inventory import INVENTORY
-from topologies.partitioning import partition_of
 from topologies.topics import CHANGELOG, DECISIONS, LEDGER
 
 TAKE = 20_000
@@ -156,7 +155,7 @@ def read_past(settings: Settings, sku: str, at: int, progress: Progress, *, by_e
     brokers = resolve_brokers(settings)
     ledger = CommittedReader(brokers, topic_name(settings, LEDGER))
     try:
-        partition = partition_of(sku.encode(), len(ledger.partitions))
+        partition = home_of(sku, ledger, settings)
         low, high = ledger.bounds(partition)
         if low:
             raise FatalError(

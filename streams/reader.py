@@ -21,7 +21,7 @@ from streams.broker import resolve_brokers
 from streams.checkpoint import MARKER_KEY, decode_marker
 from streams.settings import Settings
 from streams.slot import addresses
-from streams.topics_admin import topic_name
+from streams.topics_admin import refuse_other_count, topic_name
 from topologies.partitioning import partition_of
 from topologies.topics import CHANGELOG
 
@@ -98,7 +98,7 @@ def read_changelog(settings: Settings, sku: str, progress: Progress) -> Answer:
     """Return what the changelog says at the last marker of the SKU's partition. Raises: FatalError."""
     reader = CommittedReader(resolve_brokers(settings), topic_name(settings, CHANGELOG))
     try:
-        partition = partition_of(sku.encode(), len(reader.partitions))
+        partition = home_of(sku, reader, settings)
         low, high = reader.bounds(partition)
         done = 0
 
@@ -115,6 +115,12 @@ def read_changelog(settings: Settings, sku: str, progress: Progress) -> Answer:
     rows = {raw.decode(): codec.decode_row(raw.decode(), content) for raw, content in cut.rows.items()}
     position = 0 if cut.marker is None else cut.marker["position"]
     return {"source": "changelog", **answer(MappingRows(rows), sku), "partition": partition, "position": position}
+
+
+def home_of(sku: str, reader: CommittedReader, settings: Settings) -> int:
+    """Return the partition that a SKU lies in. Raises: FatalError where another count of them is set."""
+    refuse_other_count(reader.topic, len(reader.partitions), settings)
+    return partition_of(sku.encode(), settings.partitions)
 
 
 def _get(url: str) -> tuple[int, Any]:

@@ -19,10 +19,9 @@ from sinks.cut import read_cut
 from streams.broker import resolve_brokers
 from streams.checkpoint import batch_number, decode_marker
 from streams.memory import MemoryRows
-from streams.reader import MARKER, Progress, ask_worker, normal
+from streams.reader import MARKER, Progress, ask_worker, home_of, normal
 from streams.settings import Settings
 from streams.topics_admin import topic_name
-from topologies.partitioning import partition_of
 from topologies.topics import CHANGELOG, EVIDENCE
 
 TAKE = 20_000
@@ -94,7 +93,7 @@ def _from_changelogs(settings: Settings, sku: str, progress: Progress) -> SkuRow
     reader = CommittedReader(brokers, topic_name(settings, CHANGELOG))
     events = CommittedReader(brokers, topic_name(settings, EVIDENCE))
     try:
-        partition = partition_of(sku.encode(), len(reader.partitions))
+        partition = home_of(sku, reader, settings)
         low, high = reader.bounds(partition)
         first, last = events.bounds(partition)
         total = high - low + last - first

@@ -47,12 +47,8 @@ def ensure_topics(brokers: str, settings: Settings, topics: Iterable[Topic] = ta
     admin = _admin(brokers)
     found = _find(admin, brokers, settings, topics)
     for one in found:
-        if one.partitions not in (0, settings.partitions):
-            raise FatalError(
-                f"topic {one.name} has {one.partitions} partitions and the settings say {settings.partitions}; a "
-                "changed count would give SKUs to other partitions than those that hold their state. "
-                f"Keep the count: ATP_PARTITIONS={one.partitions}"
-            )
+        if one.partitions:
+            refuse_other_count(one.name, one.partitions, settings)
     missing = [one for one in found if one.partitions == 0]
     if missing:
         _create(admin, brokers, settings, missing)
@@ -60,6 +56,16 @@ def ensure_topics(brokers: str, settings: Settings, topics: Iterable[Topic] = ta
         if not processes.wait_until(lambda: _visible(_metadata(admin, brokers), names, settings), VISIBLE_S):
             raise FatalError(f"new topics have no leaders after {VISIBLE_S:.0f} s. Look at the brokers: atp status")
     return missing
+
+
+def refuse_other_count(name: str, partitions: int, settings: Settings) -> None:
+    """Raises: FatalError where a topic has other partitions than the settings say."""
+    if partitions != settings.partitions:
+        raise FatalError(
+            f"topic {name} has {partitions} partitions and the settings say {settings.partitions}; a "
+            "changed count would give SKUs to other partitions than those that hold their state. "
+            f"Keep the count: ATP_PARTITIONS={partitions}"
+        )
 
 
 def find_topics(brokers: str, settings: Settings, topics: Iterable[Topic] = table.ALL) -> list[Found]:

@@ -182,3 +182,11 @@ def test_a_tick_of_next_century_is_refused_unless_it_is_a_replay(
     assert "today's events would be late" in refused.stderr
     monkeypatch.setenv("ATP_TICKS", "off")
     assert publish(str(file), "--dry-run").exit_code == 0
+
+
+@pytest.mark.parametrize("given", ["", "\n \n"])
+def test_a_file_without_a_line_is_told(given: str) -> None:
+    found = publish("-", "--dry-run", given=given)
+    assert found.exit_code == 0
+    assert "- is empty: there was nothing to publish" in found.stderr
+    assert "is empty" not in publish("-", "--dry-run", given=json.dumps(SALE)).stderr

@@ -9,7 +9,9 @@ from atp.errors import FatalError
 from streams import topics_admin
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics, find_topics, topic_name
+from tests.streams.test_broker import atp
 from topologies import topics as table
+from topologies.topics import ALL
 
 SOME = (table.LEDGER, table.CHANGELOG, table.RISKS)
 
@@ -31,6 +33,24 @@ def test_a_changed_partition_count_is_refused(broker_settings: Settings, brokers
     with pytest.raises(FatalError, match="ATP_PARTITIONS=3"):
         ensure_topics(brokers, other, SOME)
     assert {one.partitions for one in find_topics(brokers, other, SOME)} == {0, 3}, "and nothing was created"
+
+
+def test_readers_refuse_another_count_too(broker_settings: Settings, brokers: str) -> None:
+    ensure_topics(brokers, broker_settings)
+    other = broker_settings.model_copy(update={"partitions": 5})
+    for words in (("show", "A"), ("explain", "A"), ("explain", "A", "--at", "2026-11-20T09:00:00Z"), ("dead-letters",)):
+        shown = atp(other, *words)
+        assert shown.returncode == 3, words
+        assert shown.stderr.rstrip().endswith("Keep the count: ATP_PARTITIONS=3"), words
+
+
+def test_the_list_is_whole_where_it_is_no_terminal(broker_settings: Settings, brokers: str) -> None:
+    ensure_topics(brokers, broker_settings)
+    lines = atp(broker_settings, "topics").stdout.splitlines()
+    assert len(lines) == 1 + len(ALL)
+    for line, topic in zip(lines[1:], ALL, strict=True):
+        assert line.startswith(topic_name(broker_settings, topic))
+        assert topic.holds in line
 
 
 def test_topics_are_configured_as_the_table_says(broker_settings: Settings, brokers: str) -> None:
