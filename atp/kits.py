@@ -11,7 +11,7 @@ version of an answer is a sum of versions heard, each of which only rises; so is
 here, and what was forgotten can be heard again. Source: docs/domain.md, Kits.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from atp.availability import status
@@ -47,11 +47,8 @@ def fold(rows: Rows, told: KitComponentChanged, frame: Frame) -> Outcome:
     before = {one.channel: one for one in state.answers} if isinstance(state, KitState) else {}
     risen = isinstance(known, Heard) and known.epoch < told.epoch
     answers, effects = dict(before), list[Effect]()
-    for channel in sorted({one.channel for row in heard.values() for one in row.channels} | {ALL_CHANNEL, *before}):
-        figures, terms = _figures(told.kit, heard, own.components, channel)
-        raw = figures.assembled + min(figures.at_nodes, figures.by_parts)
-        atp = raw if figures.cap is None else min(figures.cap, raw)
-        answer = KitAnswer(channel=channel, atp=atp, status=status(atp, terms.low_at))
+    for channel, figures, answer in figures_of(told.kit, heard, before):
+        terms, raw, atp = _through(own, channel), _raw(figures), answer.atp
         last = before.get(channel)
         if answer == last and not risen:
             continue
@@ -79,6 +76,27 @@ def fold(rows: Rows, told: KitComponentChanged, frame: Frame) -> Outcome:
     if answers != before:
         changes[kit_key(told.kit)] = KitState(answers=tuple(answers[name] for name in sorted(answers)))
     return Outcome(verdict="folded", changes=changes, effects=tuple(effects))
+
+
+def figures_of(
+    kit: str, heard: Mapping[str, Heard], known: Iterable[str] = ()
+) -> Iterator[tuple[str, KitFigures, KitAnswer]]:
+    """Yield each channel's figures for a kit and what is said of them; nothing before it is known what it is made of.
+
+    `known` are the channels that were answered for before.
+    """
+    own = heard.get(kit)
+    if own is None or own.components is None:
+        return
+    for channel in sorted({one.channel for row in heard.values() for one in row.channels} | {ALL_CHANNEL, *known}):
+        figures, terms = _figures(kit, heard, own.components, channel)
+        raw = _raw(figures)
+        atp = raw if figures.cap is None else min(figures.cap, raw)
+        yield channel, figures, KitAnswer(channel=channel, atp=atp, status=status(atp, terms.low_at))
+
+
+def _raw(figures: KitFigures) -> int:
+    return figures.assembled + min(figures.at_nodes, figures.by_parts)
 
 
 def kits_at(nodes: Mapping[str, Mapping[str, int]], needed: Mapping[str, int], serves: Callable[[str], bool]) -> int:

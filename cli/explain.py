@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from avro_schemas.instants import instant, read_instant
+from cli.kit import kit_lines
 from cli.progress import bar
 from cli.show import paper
 from streams.explain import explain as derive
+from streams.kit_answer import look_up_kit
 from streams.past import read_past
 from streams.reader import normal
 from streams.settings import Settings
@@ -56,6 +58,10 @@ def explain(
             now = read_sku_rows(settings, sku, progress)
         where = {**now.source, "partition": now.partition, "position": now.position, "moment": None}
         found = {**derive(now.rows, sku, channel, location), **where}
+        if found["components"] is not None:
+            with bar("reading what is known of the kit") as progress:
+                answered = look_up_kit(settings, sku, progress)["channels"]
+            found["kit"] = [one for one in answered if channel in ("", one["channel"])]
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
     _refuse_unknown(found, channel, location)
@@ -92,9 +98,14 @@ def told(found: Plain) -> Iterator[str]:
             yield f"          from {day['date']}: {day['quantity']}"
     if found["components"]:
         parts = ", ".join(f"{units} {part}" for part, units in found["components"].items())
-        yield f"\na kit of {parts}: the figures above are what is assembled; what its parts leave is added in"
-        yield f"  atp availability --channel all --sku {found['sku']}"
-        yield "and each part is derived by: atp explain PART"
+        yield f"\na kit of {parts}: the figures above are what is assembled"
+        if found.get("kit"):
+            yield "with what its parts leave"
+            for text in kit_lines(found):
+                yield f"  {text}"
+        else:
+            yield f"what its parts leave is added in: atp availability --channel all --sku {found['sku']}"
+        yield "each part is derived by: atp explain PART"
 
 
 def _past(settings: Settings, sku: str, at: str, channel: str, location: str, *, by_event_time: bool) -> Plain:

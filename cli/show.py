@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from atp.book import unescape
+from cli.kit import kit_lines
 from cli.progress import bar
 from streams.answer import Answer
+from streams.kit_answer import look_up_kit
 from streams.reader import look_up
 from streams.settings import Settings
 
@@ -49,14 +51,17 @@ def show(
 
         atp show A --json
     """
+    settings = Settings()
     with bar("reading the changelog") as progress:
-        found = look_up(Settings(), sku, progress)
+        found = look_up(settings, sku, progress)
+        kit = look_up_kit(settings, sku, progress) if found["components"] is not None else None
+        found["kit"] = kit["channels"] if kit is not None else None
     places = [one["location"] for one in found["positions"]]
     if location:
         found["positions"] = [one for one in found["positions"] if one["location"] == location]
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
-    if not found["known"]:
+    if not found["known"] and found["components"] is None:
         _refuse(
             f"nothing is known of SKU {sku} ({_source(found)}). See which there are: atp availability --channel all"
         )
@@ -116,8 +121,9 @@ def _kit(found: Answer) -> list[str]:
     if found["components"] is None:
         return []
     parts = [f"{units} {sku}" for sku, units in found["components"].items()] or ["nothing any more"]
-    ask = f"atp availability --channel all --sku {found['sku']}"
-    return [*parts, f"(the figures above are what is assembled; with what its parts leave: {ask})"]
+    if not found.get("kit"):
+        return [*parts, "(the figures above are what is assembled; the topology kits has not answered for it yet)"]
+    return [*parts, "", "channels, with what its parts leave (those above are what is assembled)", *kit_lines(found)]
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:

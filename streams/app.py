@@ -32,6 +32,7 @@ from streams.transport import BatchApp
 from streams.units import units_of
 from topologies.intake import Intake
 from topologies.inventory import INVENTORY
+from topologies.kits import KITS
 from topologies.topics import LEDGER
 from topologies.topology import Topology
 
@@ -106,7 +107,8 @@ async def _work(
     ticker = None
     if inventory is not None and settings.ticks == "wall":
         ticker = Ticker(brokers, settings.topic_prefix + LEDGER.name, inventory)
-    query = Query(settings.http_host, metrics, inventory, settings.http_port)
+    kits = next((owner for owner in stateful if owner.name == KITS.name), None)
+    query = Query(settings.http_host, metrics, inventory, settings.http_port, kits)
     query.start()
     mine.announce(query.url, brokers, settings.topic_prefix)
     log.info("serving url=%s state=%s", query.url, mine.folder)

@@ -6,6 +6,7 @@
 | `/health/live`  | 200 while the process runs                                                         |
 | `/health/ready` | 200 once partitions were assigned and their tasks are open, else 503               |
 | `/sku/<sku>`    | JSON as `streams.answer` shapes it, with `partition` and `position`; 404 where another has it |
+| `/kit/<kit>`   | JSON as `streams.kit_answer` shapes it, from the tables of the topology `kits`     |
 | `/rows/<sku>`   | JSON as `streams.sku_rows` shapes it: the SKU's rows as bytes, for `atp explain` and `atp what-if` |
 """
 
@@ -17,10 +18,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from atp.book import CLOCK_KEY, POLICIES_KEY
+from atp.book import CLOCK_KEY, POLICIES_KEY, heard_key
 from streams import sku_rows
 from streams.answer import ALONE, MANY, answer
 from streams.checkpoint import decode_marker
+from streams.kit_answer import kit_answer
 from streams.metrics import Metrics
 from streams.tasks import Tasks
 
@@ -30,10 +32,16 @@ log = logging.getLogger(__name__)
 class Query:
     """The HTTP server of a worker."""
 
-    def __init__(self, host: str, metrics: Metrics, tasks: Tasks | None, port: int = 0) -> None:
-        """Listen on `host`, on a free port where `port` is 0. `tasks` is None where no inventory runs here."""
+    def __init__(
+        self, host: str, metrics: Metrics, tasks: Tasks | None, port: int = 0, kits: Tasks | None = None
+    ) -> None:
+        """Listen on `host`, on a free port where `port` is 0.
+
+        `tasks` are those of inventory and `kits` those of kits, None where that topology does not run here.
+        """
         self._metrics = metrics
         self._tasks = tasks
+        self._kits = kits
         query = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -77,9 +85,10 @@ class Query:
             return self._sku(unquote(path.removeprefix("/sku/")))
         if path.startswith("/rows/"):
             return self._rows(unquote(path.removeprefix("/rows/")))
-        return _json(
-            HTTPStatus.NOT_FOUND, {"error": "ask for /metrics, /health/live, /health/ready, /sku/<sku> or /rows/<sku>"}
-        )
+        if path.startswith("/kit/"):
+            return self._kit(unquote(path.removeprefix("/kit/")))
+        known = "/metrics, /health/live, /health/ready, /sku/<sku>, /kit/<kit> or /rows/<sku>"
+        return _json(HTTPStatus.NOT_FOUND, {"error": f"ask for {known}"})
 
     def _sku(self, sku: str) -> tuple[HTTPStatus, str, bytes]:
         task = self._tasks.owner_of(sku) if self._tasks is not None else None
@@ -93,6 +102,15 @@ class Query:
             return _moving(sku)
         position = 0 if view.marker is None else decode_marker(view.marker).position
         return _json(HTTPStatus.OK, {**answer(view, sku), "partition": task.partition, "position": position})
+
+    def _kit(self, kit: str) -> tuple[HTTPStatus, str, bytes]:
+        task = self._kits.owner_of(kit) if self._kits is not None else None
+        if task is None or task.table is None:
+            return _elsewhere(kit)
+        view = task.table.view([], [heard_key(kit, "")])
+        if view is None:
+            return _moving(kit)
+        return _json(HTTPStatus.OK, {**kit_answer(view, kit), "partition": task.partition})
 
     def _rows(self, sku: str) -> tuple[HTTPStatus, str, bytes]:
         task = self._tasks.owner_of(sku) if self._tasks is not None else None

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -13,6 +15,7 @@ from atp.effects import AvailabilityChanged
 from atp.events import SECOND, Document, GoodsReceived, MasterChanged, SaleRecorded
 from avro_schemas import codec
 from streams.settings import Settings
+from streams.slot import addresses
 from tests.streams.rig import START, Rig, pipeline
 from topologies.partitioning import partition_of
 
@@ -84,11 +87,31 @@ def test_a_worker_answers_for_kits_whose_parts_lie_in_other_partitions(rig: Rig)
     assert last.kit is not None
     assert [(part.sku, part.exposed) for part in last.kit.parts] == [("FRAME", 5), ("SLAT", 13)]
     assert rig.dead_letters() == []
+    read = shown(rig, "show")["kit"]
+    assert [(one["channel"], one["atp"], one["binds"]) for one in read] == [("all", 2, ["SLAT"])]
+    assert [(one["sku"], one["avail"], one["exposed"]) for one in read[0]["parts"]] == [
+        ("FRAME", 5, {"S1": 5}), ("SLAT", 13, {"S1": 13}),
+    ]  # fmt: skip
+    assert shown(rig, "explain")["kit"] == read
     # Two lines need slats: 13 are left, and they are asked for together.
     assert reserve(rig, "O-1", [{"sku": KIT, "quantity": 1}, {"sku": "FRAME", "quantity": 1}]) == (1, "rejected")
     assert reserve(rig, "O-2", [{"sku": "SLAT", "quantity": 13}, {"sku": "FRAME", "quantity": 5}]) == (0, "accepted")
     assert reserve(rig, "O-2", [{"sku": "SLAT", "quantity": 13}, {"sku": "FRAME", "quantity": 5}]) == (0, "accepted")
     assert reserve(rig, "O-1", [{"sku": KIT, "quantity": 1}, {"sku": "FRAME", "quantity": 1}]) == (1, "rejected")
+    # A worker tells it as the changelog does, of the channel that has been named since too.
+    (url,) = [one.url for one in addresses(rig.settings)]
+    with urlopen(f"{url}/kit/{KIT}", timeout=5) as answer:
+        assert json.load(answer)["channels"] == shown(rig, "show")["kit"]
+    assert {one["channel"] for one in shown(rig, "show")["kit"]} == {"all", "web"}
+
+
+def shown(rig: Rig, command: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", command, KIT, "--json"],
+        capture_output=True, check=True, env={**os.environ, **rig.settings.environ()}, timeout=60,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def reserve(rig: Rig, order: str, lines: list[dict[str, object]]) -> tuple[int, str]:

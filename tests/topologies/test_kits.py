@@ -8,8 +8,11 @@ import pytest
 
 from atp.effects import AvailabilityChanged, KitComponentChanged
 from atp.errors import PoisonError
+from cli.kit import kit_lines
 from streams.driver import TopologyDriver
+from streams.kit_answer import kit_answer
 from streams.pipeline_driver import PipelineDriver
+from streams.reader import MappingRows
 from topologies.kits import KITS
 from topologies.topics import KIT_COMPONENTS
 
@@ -330,3 +333,40 @@ def test_it_says_of_itself_what_it_does() -> None:
         "  publishes  availability: absolute, versioned answers",
         "  publishes  dead-letters: raw records with cause and coordinates",
     ]
+
+
+# How an answer comes about ----------------------------------------------------------------------------------
+
+
+def derived(driver: PipelineDriver, kit: str = "BED") -> dict[str, dict[str, Any]]:
+    """What the tables of kits say, by channel: the figures that were published, and why."""
+    found = {one["channel"]: one for one in kit_answer(MappingRows(driver.kits.snapshot()), kit)["channels"]}
+    published = {one.channel: (one.atp, one.status) for one in driver.availability(kit)}
+    assert {name: (one["atp"], one["status"]) for name, one in found.items()} == published
+    return found
+
+
+def test_it_says_what_each_channel_has_of_a_kit_and_what_binds() -> None:
+    driver = PipelineDriver(partitions=4)
+    stocked(driver, {"BED": {"S3": 2}, **TOGETHER})
+    driver.send_json(bill(1, "BED", NEEDED))
+    every = derived(driver)["all"]
+    assert (every["assembled"], every["at_nodes"], every["by_parts"], every["binds"]) == (2, 2, 2, ["SLAT"])
+    assert every["parts"] == [
+        {"sku": "FRAME", "needed": 1, "avail": 5, "kits": 5, "exposed": {"S1": 2, "S2": 3}},
+        {"sku": "SLAT", "needed": 14, "avail": 34, "kits": 2, "exposed": {"S1": 20, "S2": 14}},
+    ]
+    assert list(kit_lines({"kit": [every]})) == [
+        "all: ATP 4 IN_STOCK: 2 assembled + the less of 2 that lie together and 2 by the scarcest part; SLAT binds",
+        "  FRAME: 1 needed, 5 avail: 5 kits; exposed at S1 2, S2 3",
+        "  SLAT: 14 needed, 34 avail: 2 kits; exposed at S1 20, S2 14",
+    ]
+    driver.send_json(event(1, "PolicyChanged", channel="web", sku="BED", policy={"cap": 3}))
+    found = derived(driver)
+    assert (found["web"]["binds"], found["all"]["binds"]) == (["cap"], ["SLAT"])
+    stocked(driver, {"SLAT": {"S9": 70}})
+    assert derived(driver)["all"]["binds"] == ["together"]
+    driver.send_json(bill(2, "BED", {}, at="2026-11-20T10:00:00Z"))
+    assert derived(driver)["all"]["binds"] == ["assembled"]
+    assert list(kit_lines({"kit": [derived(driver)["all"]]})) == ["all: ATP 2 IN_STOCK: 2 assembled; it has no parts"]
+    assert derived(driver, "TABLE") == {}
