@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: a real broker, and settings that collide with nobody's."""
 
+import gc
 import itertools
 import os
 import secrets
@@ -60,6 +61,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "brokers" in item.fixturenames:
             item.add_marker(pytest.mark.broker)
+
+
+def pytest_unconfigure() -> None:
+    """Take Hypothesis out of the garbage collector, so that the summary of the tests is the last that is printed.
+
+    What it calls at each collection outlives all modules, and so does what that can reach: DuckDB's classes among it,
+    which are then reported as leaked, in a hundred lines.
+    """
+    gc.callbacks[:] = [one for one in gc.callbacks if not getattr(one, "__module__", "").startswith("hypothesis")]
 
 
 def without(reason: str) -> None:
