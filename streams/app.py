@@ -10,6 +10,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 from atp.errors import AtpError, FatalError
 from streams import slot
 from streams.agent import add_agent
-from streams.cluster import refuse_old
+from streams.cluster import listens, refuse_old
 from streams.idle import Idle
 from streams.intake_tasks import IntakeTasks
 from streams.metrics import Metrics
@@ -81,6 +83,18 @@ def crash(error: BaseException) -> None:
     os._exit(CRASHED)
 
 
+def _need_not_wait(brokers: str, mine: slot.Slot) -> None:
+    """While a worker leaves that was told to: end the process once its brokers are away.
+
+    Its clients would wait for their answers, each of them for a minute. What is not committed is folded again.
+    """
+    while listens(brokers):
+        time.sleep(LOOK_S)
+    log.warning("no broker answers at %s: left at once, what is not committed will be folded again", brokers)
+    mine.release()
+    os._exit(0)
+
+
 async def _work(
     settings: Settings, brokers: str, topologies: Sequence[AnyTopology], mine: slot.Slot, until_idle_s: float | None
 ) -> None:
@@ -129,6 +143,8 @@ async def _work(
         except TimeoutError:
             continue
     log.info("leaving reason=%s", "told to stop" if stop.is_set() else "idle")
+    if stop.is_set():
+        threading.Thread(target=_need_not_wait, args=(brokers, mine), name="leaving", daemon=True).start()
     if ticker is not None:
         ticker.stop()
     for app in apps:

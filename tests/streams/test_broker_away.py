@@ -12,6 +12,7 @@ import pytest
 from streams import broker, kafka_compose, kafka_local
 from streams.kafka_log import KAFKA
 from streams.settings import Settings
+from streams.slot import addresses
 from tests.conftest import JARS, without
 from tests.streams.rig import Rig, movements, pipeline
 
@@ -44,6 +45,16 @@ def test_a_broker_that_dies_and_comes_back_is_waited_for(settings: Settings, tmp
             assert worker.end() in (0, 3), worker.text()[-3000:]
             rig.drain()
             rig.check()
+            # Told to stop while the broker is away, a worker waits for nobody.
+            last = rig.worker(until_idle=None)
+            last.wait_for("opened")
+            again = broker.status(own).pid
+            assert again is not None
+            os.kill(again, signal.SIGKILL)
+            last.signal(signal.SIGTERM)
+            assert last.end(within_s=10) == 0
+            assert f"no broker answers at {started.brokers}: left at once" in last.text()
+            assert addresses(rig.settings) == []
     finally:
         broker.down(own, delete_data=True)
 
