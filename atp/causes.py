@@ -6,6 +6,7 @@ longer than to see that it owes nothing: a sale of a SKU in order costs nothing 
 would not take. Source: docs/domain.md, section "Exceptions".
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from atp import events as e
@@ -19,6 +20,7 @@ from atp.book import (
     Supply,
     Transfer,
     case_key,
+    claim_key,
     evidence_key,
     feed_key,
     key_of,
@@ -79,6 +81,15 @@ def attend(draft: Draft, now: int, watched: str = WATCHED) -> None:
                 propose(draft, sku, COUNT, location, 0, {"negative_since": text_of(since)}, now)
         if after is not None and before is not after:
             _did_what_was_advised(draft, sku, before, after, now)
+
+
+def run_out(draft: Draft, sku: str, lines: Iterable[str], tick: int) -> None:
+    """Close what nobody waits for any more: a line runs out by a tick, and its row does not change by that."""
+    for scope in dict.fromkeys(lines):
+        stands = conditions(scope, draft.get(claim_key(sku, scope)), tick)
+        for kind in ("pick_failed", "overdue_shipment"):
+            if (kind, scope) not in stands:
+                close_exception(draft, sku, kind, scope, tick)
 
 
 def heard(rows: Rows, event: Event, frame: Frame, outcome: Outcome) -> Outcome:

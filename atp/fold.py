@@ -43,7 +43,7 @@ from atp.book import (
     transfer_key,
 )
 from atp.catalogue import legs_of
-from atp.causes import TELLING, attend, heard, refused, take_in
+from atp.causes import TELLING, attend, heard, refused, run_out, take_in
 from atp.claims import marks_of, standing, today_of
 from atp.draft import Draft
 from atp.effects import Cause
@@ -382,6 +382,7 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
             policies = SkuPolicies(draft, sku, row, tick)
             ledger = Ledger(draft, sku, row.clock, oldest_of(row.clock, tick, frame), policies)
             ledger.expire(lines)
+            run_out(draft, sku, lines, tick)
             network = draft.get(network_key(sku))
             row = settle(draft, ledger, row, row.clock, "", policies)
             if isinstance(network, Network) and network.today != today_of(tick):

@@ -45,8 +45,8 @@ def verify(
     """Recompute every figure from the ledger, in SQL that shares no code with the pipeline, and compare.
 
     Compared are all positions and claims, the last availability of every key with its days to come, kits, answers
-    to reservation requests, risks, variances, ERP totals and accounts, and the dead letters. Workers may go on
-    running. The window must be the workers': ATP_WINDOW.
+    to reservation requests, risks, exceptions that follow from the book, variances, ERP totals and accounts, and the
+    dead letters. Workers may go on running. The window must be the workers': ATP_WINDOW.
 
     Exits 0 where all figures agree, 1 where any differs, 2 where there is nothing to verify, or where events of
     the ledger are not folded yet.
@@ -141,6 +141,7 @@ def _print(found: Comparison, first: list[Difference], events_waiting: int, seco
     console.print(f"variances         {found.variances:>12,}  stand")
     console.print(f"kits              {found.kits:>12,}  answers compared")
     console.print(f"risks             {found.risks:>12,}  stand")
+    console.print(f"exceptions        {found.exceptions:>12,}  have a cause that stands")
     console.print(f"claims            {found.claims:>12,}  lines with open units")
     judged = f"  compared, each with its request; {found.moments:,} with what there was at its moment"
     console.print(f"decisions         {found.decisions:>12,}{judged if found.decisions else '  compared'}")

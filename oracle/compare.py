@@ -34,6 +34,8 @@ class Comparison:
     """Answers for kits, each a kit through a channel."""
     risks: int
     """Risks that follow from what stands."""
+    exceptions: int
+    """Exceptions that follow from what stands, those that wait for their grace among them."""
     claims: int
     """Order lines with open units."""
     decisions: int
@@ -56,6 +58,7 @@ def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
         "compare_moments",
         "compare_kits",
         "compare_risks",
+        "compare_exceptions",
     ):
         db.execute(files("oracle").joinpath(f"{name}.sql").read_text("utf-8"))
     return Comparison(
@@ -67,6 +70,7 @@ def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
         variances=_count(db, "FROM variances"),
         kits=_count(db, "FROM kit_answers JOIN kits_in_step USING (kit)"),
         risks=_count(db, "FROM judged_risks") + _count(db, "FROM held_risks WHERE kind = 'exposure'"),
+        exceptions=_count(db, "FROM judged_exceptions"),
         claims=_count(db, "FROM lines WHERE open > 0"),
         decisions=_count(db, "FROM requests"),
         moments=_count(db, "FROM moments"),

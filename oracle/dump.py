@@ -19,6 +19,7 @@ from oracle.tables import (
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
+    fill_exceptions,
     fill_heard,
     fill_risks,
     fill_rows,
@@ -34,6 +35,7 @@ ERP_LINES = "erp-lines"
 VARIANCES = "variances"
 DECISIONS = "reservation-decisions"
 RISKS = "oversell-risk"
+EXCEPTIONS = "exceptions"
 DEAD_LETTERS = "dead-letters"
 KIT_COMPONENTS = "kit-components"
 KITS_CHANGELOG = "kits-changelog"
@@ -43,6 +45,7 @@ OUTPUTS = {
     VARIANCES: fill_variances,
     DECISIONS: fill_answers,
     RISKS: fill_risks,
+    EXCEPTIONS: fill_exceptions,
     DEAD_LETTERS: fill_dead_letters,
 }
 

@@ -106,7 +106,7 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int, moment_events: int 
     _run(db, "network")
     fill_shares(db)
     fill_shortages(db)
-    _run(db, "outlook", "kits", "risks")
+    _run(db, "outlook", "kits", "risks", "exceptions")
     fill_limits(db, lambda *names: _run(db, *names), moment_events)
 
 

@@ -72,6 +72,9 @@ HELD_RISKS = {
 }  # fmt: skip
 HELD_COPIES = {"sku": "VARCHAR", "channel": "VARCHAR", "quantity": "BIGINT", "behind_since": "BIGINT"}
 """What channels show, and since when that is more than may be promised."""
+TOLD_EXCEPTIONS = {
+    "id": "VARCHAR", "kind": "VARCHAR", "sku": "VARCHAR", "scope": "VARCHAR", "transition": "VARCHAR",
+}  # fmt: skip
 EPOCHS = {"part": "INTEGER", "epoch": "BIGINT"}
 """Rises by a rebuild."""
 LETTERS = {"part": "INTEGER", "off": "BIGINT", "cause": "VARCHAR"}
@@ -263,6 +266,15 @@ def fill_risks(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) ->
     for value in dict(records).values():
         _, risk = reader.read(value)
         table.add(tuple(risk[name] for name in TOLD_RISKS))
+    table.flush()
+
+
+def fill_exceptions(db: duckdb.DuckDBPyConnection, records: Pairs, reader: Reader) -> None:
+    """Keep each exception as it was last told."""
+    table = Table(db, "told_exceptions", TOLD_EXCEPTIONS)
+    for value in dict(records).values():
+        _, told = reader.read(value)
+        table.add(tuple(told[name] for name in TOLD_EXCEPTIONS))
     table.flush()
 
 

@@ -21,6 +21,7 @@ from oracle.tables import (
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
+    fill_exceptions,
     fill_heard,
     fill_risks,
     fill_rows,
@@ -128,6 +129,7 @@ class MemoryShow:
             (topics.VARIANCES, fill_variances),
             (topics.DECISIONS, fill_answers),
             (topics.RISKS, fill_risks),
+            (topics.EXCEPTIONS, fill_exceptions),
             (topics.DEAD_LETTERS, fill_dead_letters),
         ):
             fill(db, ((one.key, one.value) for one in self._driver.outputs[topic.name]), reader)

@@ -11,6 +11,7 @@ from atp.effects import (
     DeadLetter,
     Effect,
     ErpLine,
+    ExceptionChanged,
     KitComponentChanged,
     RequestDecided,
     RiskChanged,
@@ -28,6 +29,7 @@ from oracle.tables import (
     fill_availability,
     fill_dead_letters,
     fill_erp_lines,
+    fill_exceptions,
     fill_heard,
     fill_risks,
     fill_rows,
@@ -51,6 +53,7 @@ class Topics:
     variances: list[Pair] = field(default_factory=list)
     answers: list[Pair] = field(default_factory=list)
     risks: list[Pair] = field(default_factory=list)
+    exceptions: list[Pair] = field(default_factory=list)
     dead_letters: list[Pair] = field(default_factory=list)
     kits: dict[bytes, bytes] = field(default_factory=dict)
     """Rows of the kits topology."""
@@ -98,6 +101,8 @@ def publish(topics: Topics, effect: Effect) -> None:
             topics.variances.append((effect.id.encode(), codec.encode(effect)))
         case RiskChanged():
             topics.risks.append((effect.id.encode(), codec.encode(effect)))
+        case ExceptionChanged():
+            topics.exceptions.append((effect.id.encode(), codec.encode(effect)))
         case _:
             pass
 
@@ -132,6 +137,7 @@ def filled(topics: Topics) -> duckdb.DuckDBPyConnection:
     fill_variances(db, topics.variances, READER)
     fill_answers(db, topics.answers, READER)
     fill_risks(db, topics.risks, READER)
+    fill_exceptions(db, topics.exceptions, READER)
     fill_heard(db, topics.kits.items(), READER)
     fill_dead_letters(db, topics.dead_letters, READER)
     return db
