@@ -32,6 +32,13 @@ def test_pipeline_and_judge_agree() -> None:
     assert any(calm for _, calm in seen)
 
 
+@pytest.mark.parametrize(("seed", "length", "ticks"), [(138, 300, True), (194, 400, False)])
+def test_what_the_judge_once_found_stays_mended(seed: int, length: int, ticks: bool) -> None:
+    """An answer that a review of trust changed, and a policy that matured with an event, were judged by old figures."""
+    db, _ = judged(folded(WildRisks(seed, length, ticks=ticks).log(), WINDOW), WINDOW)
+    assert list(differences(db, 10)) == []
+
+
 # Each damage, and the kinds of difference that must be those reported -----------------------------------------
 
 
