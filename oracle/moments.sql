@@ -26,7 +26,7 @@ judged AS (
 sizes AS (
     SELECT part, off, row_number() OVER (PARTITION BY part, sku ORDER BY off)
         + count(*) FILTER (sku = '') OVER (PARTITION BY part ORDER BY off) AS events
-    FROM facts
+    FROM facts WHERE sku = '' OR (part, sku) IN (SELECT (part, sku) FROM judged)
 ),
 sized AS (
     FROM judged JOIN sizes USING (part, off)

@@ -27,11 +27,16 @@ from topologies import topics
 
 def verify(settings: Settings, *options: str) -> tuple[int, dict[str, Any]]:
     """Run it; return its exit code and what it says."""
-    command = [sys.executable, "-m", "cli", "verify", "--json", *options]
+    done = atp(settings, "verify", "--json", *options)
+    return done.returncode, json.loads(done.stdout) if done.stdout else {"why": done.stderr}
+
+
+def atp(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", *words]
     environ = {**os.environ, **settings.environ()}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout) if done.stdout else {"why": done.stderr}
+    return done
 
 
 def forge_a_row(rig: Rig) -> tuple[int, int]:
@@ -113,6 +118,7 @@ def test_kits_risks_and_moments_are_true_and_a_kit_that_was_not_heard_is_not_jud
         assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
         assert found["kits"] > 0
         assert found["risks"] > 0
+        assert found["exceptions"] > 0
 
 
 def test_what_could_be_taken_at_each_moment_is_true(broker_settings: Settings) -> None:
@@ -122,6 +128,12 @@ def test_what_could_be_taken_at_each_moment_is_true(broker_settings: Settings) -
         code, found = verify(broker_settings)
         assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
         assert found["moments"] > 0.8 * found["decisions"] > 0
+
+        # What was answered before a rebuild was answered by the fold of that time.
+        rebuilt = atp(broker_settings, "rebuild", "--from-logs")
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        code, found = verify(broker_settings)
+        assert (code, found["verdict"], found["moments"]) == (0, "equal", 0), found
 
 
 def test_nothing_to_verify_and_not_folded_yet(broker_settings: Settings) -> None:
