@@ -1,8 +1,8 @@
--- Where exceptions that follow from what stands differ from the judge's. In: judged_exceptions, told_exceptions, skus, ledger.
--- Out: more rows of differences.
+-- Where exceptions that follow from what stands differ from the judge's. In: judged_exceptions, told_exceptions,
+-- skus, ledger. Out: more rows of differences.
 --
--- One must not be open whose cause is gone; one must be, whose cause stood longer than its grace, but where policies amend
--- what is watched, or a person said that one of the SKU is done with.
+-- One must not be open whose cause is gone; one must be, whose cause stood longer than its grace, but where policies
+-- amend what is watched, or a person said that one of the SKU is done with.
 
 CREATE OR REPLACE TEMP TABLE open_exceptions AS
 SELECT kind, sku, scope, count(*) AS copies FROM told_exceptions

@@ -1,8 +1,8 @@
 -- Where answers for kits differ from the judge's. In: kit_answers, published, heard, deaf, held_parts, held_versions.
 -- Out: kits_in_step, more rows of differences.
 --
--- A kit lies in another partition than its parts and hears of them. Where it has not heard all yet (`deaf`), or has heard of
--- what came after the cut, it is judged by nobody this time.
+-- A kit lies in another partition than its parts and hears of them. Where it has not heard all yet (`deaf`), or has
+-- heard of what came after the cut, it is judged by nobody this time.
 
 CREATE OR REPLACE TEMP TABLE kit_hearing AS
 SELECT kit, sku, p.version AS told, coalesce(h.version, 0) AS heard

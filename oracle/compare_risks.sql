@@ -38,8 +38,9 @@ WHERE h.kind IN ('negative_stock', 'oversold', 'ring_short', 'projected')
     AND (h.calm_since IS NULL OR coalesce(h.calm_since > greatest(k.clock, k.tick), false)
         OR coalesce((h.calm_since + 120000000 + 999999) // 1000000 * 1000000 <= k.tick, false));
 
--- A channel shows more than may be promised: what it shows, and since when, is taken from the pipeline. By when it must have
--- caught up is known where its lag was never more, whether it must at all where no policy tolerates a difference.
+-- A channel shows more than may be promised: what it shows, and since when, is taken from the pipeline. By when it
+-- must have caught up is known where its lag was never more, whether it must at all where no policy tolerates a
+-- difference.
 CREATE OR REPLACE TEMP TABLE behind AS
 WITH allowed AS (
     SELECT c.sku, c.channel, max(p.lag_s) AS lag_s,

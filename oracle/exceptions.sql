@@ -1,8 +1,9 @@
--- Which exceptions follow from what stands. In: said_of_supply, supply_lines, transits, in_force, lines, lines_at, placed,
--- facts, ledger, skus.  Out: judged_exceptions (kind, sku, scope, ripe: the tick by which it must be open, NULL at once).
+-- Which exceptions follow from what stands. In: said_of_supply, supply_lines, transits, in_force, lines, lines_at,
+-- placed, facts, ledger, skus.  Out: judged_exceptions (kind, sku, scope, ripe: the tick by which it must be open,
+-- NULL at once).
 --
--- When a cause began follows from the order in which its facts came, where some were revised or reversed: it is no later than
--- the last of them.
+-- When a cause began follows from the order in which its facts came, where some were revised or reversed: it is no
+-- later than the last of them.
 
 CREATE OR REPLACE TEMP MACRO escaped(name) AS replace(replace(name, '%', '%25'), '|', '%7C');
 

@@ -1,8 +1,8 @@
 -- What channels may promise of kits. In: bills_said, kits, channels, nodes, terms, matching_channels.
 -- Out: kit_parts, kit_answers.
 --
--- What is assembled, and what can be put together: at each location that serves the channel for the kit and for all of its
--- parts as many as its scarcest part allows, and no more in all than each part has left for the channel.
+-- What is assembled, and what can be put together: at each location that serves the channel for the kit and for all
+-- of its parts as many as its scarcest part allows, and no more in all than each part has left for the channel.
 
 CREATE OR REPLACE TABLE kit_parts AS
 SELECT kit, unnest(bill.components) AS sku, unnest(bill.needed) AS needed FROM kits WHERE bill IS NOT NULL;

@@ -1,9 +1,11 @@
--- The ledger as it was when requests were answered. In: ledger, replacements, facts, timely, seen, policies, particulars,
--- answers, epochs, variable `moment_events`.  Out: moments, and the same tables once more in the schema `moment`.
+-- The ledger as it was when requests were answered. In: ledger, replacements, facts, timely, seen, policies,
+-- particulars, answers, epochs, variable `moment_events`.  Out: moments, and the same tables once more in the schema
+-- `moment`.
 --
--- A verdict depends on nothing that comes after its record. So what the ledger said up to a request needs no judging again: it
--- is what of the SKU, and of every SKU, lies before it. Each request has a copy of that, under a partition and a SKU of its
--- own, and all of them are worked out at once by the files that work out the present. No copy holds the request's own answer.
+-- A verdict depends on nothing that comes after its record. So what the ledger said up to a request needs no judging
+-- again: it is what of the SKU, and of every SKU, lies before it. Each request has a copy of that, under a partition
+-- and a SKU of its own, and all of them are worked out at once by the files that work out the present. No copy holds
+-- the request's own answer.
 
 CREATE OR REPLACE TABLE moments AS
 WITH requests AS (
@@ -14,8 +16,8 @@ WITH requests AS (
     -- One that was forgotten and came again has two answers under one id.
     QUALIFY count(*) OVER (PARTITION BY f.sku, p.request_id) = 1
 ),
--- Before the first tick nobody knows what day it is, and what was not trusted then nobody knows today. What was answered
--- before a rebuild was answered by the fold of that time.
+-- Before the first tick nobody knows what day it is, and what was not trusted then nobody knows today. What was
+-- answered before a rebuild was answered by the fold of that time.
 judged AS (
     SELECT r.*, a.channel AS answered_for, a.quantity AS accepted, a.atp
     FROM requests r JOIN (SELECT DISTINCT ON (sku, request_id) * FROM answers) a USING (sku, request_id)
@@ -72,7 +74,8 @@ CREATE OR REPLACE TABLE moment.facts AS
 SELECT f.* REPLACE (m.n AS part, if(f.sku = '', '', m.name) AS sku) FROM of_moments m JOIN facts f USING (part, off);
 
 CREATE OR REPLACE TABLE moment.replacements AS
-SELECT r.* REPLACE (m.n AS part, if(r.sku = '', '', m.name) AS sku) FROM of_moments m JOIN replacements r USING (part, off);
+SELECT r.* REPLACE (m.n AS part, if(r.sku = '', '', m.name) AS sku)
+FROM of_moments m JOIN replacements r USING (part, off);
 
 CREATE OR REPLACE TABLE moment.timely AS
 SELECT t.* REPLACE (m.n AS part, if(t.sku = '', '', m.name) AS sku) FROM of_moments m JOIN timely t USING (part, off);
