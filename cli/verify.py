@@ -141,7 +141,7 @@ def _print(found: Comparison, first: list[Difference], events_waiting: int, seco
     console.print(f"variances         {found.variances:>12,}  stand")
     console.print(f"kits              {found.kits:>12,}  answers compared")
     console.print(f"risks             {found.risks:>12,}  stand")
-    console.print(f"exceptions        {found.exceptions:>12,}  have a cause that stands")
+    console.print(f"exceptions        {found.exceptions:>12,}  open, of the kinds that follow from the book")
     console.print(f"claims            {found.claims:>12,}  lines with open units")
     judged = f"  compared, each with its request; {found.moments:,} with what there was at its moment"
     console.print(f"decisions         {found.decisions:>12,}{judged if found.decisions else '  compared'}")

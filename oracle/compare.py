@@ -35,7 +35,7 @@ class Comparison:
     risks: int
     """Risks that follow from what stands."""
     exceptions: int
-    """Exceptions that follow from what stands, those that wait for their grace among them."""
+    """Open exceptions of the kinds that follow from the book."""
     claims: int
     """Order lines with open units."""
     decisions: int
@@ -70,7 +70,7 @@ def compare(db: duckdb.DuckDBPyConnection) -> Comparison:
         variances=_count(db, "FROM variances"),
         kits=_count(db, "FROM kit_answers JOIN kits_in_step USING (kit)"),
         risks=_count(db, "FROM judged_risks") + _count(db, "FROM held_risks WHERE kind = 'exposure'"),
-        exceptions=_count(db, "FROM judged_exceptions"),
+        exceptions=_count(db, "FROM open_exceptions"),
         claims=_count(db, "FROM lines WHERE open > 0"),
         decisions=_count(db, "FROM requests"),
         moments=_count(db, "FROM moments"),

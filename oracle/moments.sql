@@ -5,7 +5,7 @@
 -- A verdict depends on nothing that comes after its record. So what the ledger said up to a request needs no judging
 -- again: it is what of the SKU, and of every SKU, lies before it. Each request has a copy of that, under a partition
 -- and a SKU of its own, and all of them are worked out at once by the files that work out the present. No copy holds
--- the request's own answer.
+-- the request's own answer. What those files come to read of the ledger needs a copy here.
 
 CREATE OR REPLACE TABLE moments AS
 WITH requests AS (
