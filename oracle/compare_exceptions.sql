@@ -4,6 +4,9 @@
 -- One must not be open whose cause is gone; one must be, whose cause stood longer than its grace, but where policies
 -- amend what is watched, or a person said that one of the SKU is done with.
 
+-- Microseconds for which the topics keep what was told.
+CREATE OR REPLACE TEMP MACRO told_for() AS 400 * 86400000000;
+
 CREATE OR REPLACE TEMP TABLE open_exceptions AS
 SELECT kind, sku, scope, count(*) AS copies FROM told_exceptions
 WHERE transition <> 'closed' AND kind IN (
@@ -19,7 +22,7 @@ FROM open_exceptions ANTI JOIN judged_exceptions USING (kind, sku, scope)
 UNION ALL
 SELECT DISTINCT 'exception', concat_ws(' ', j.kind, j.sku, j.scope), 'open', 'none'
 FROM judged_exceptions j ANTI JOIN open_exceptions USING (kind, sku, scope) JOIN skus k ON k.sku = j.sku
-WHERE coalesce(j.ripe <= k.tick, j.ripe IS NULL)
+WHERE coalesce(j.ripe <= k.tick, j.ripe IS NULL) AND coalesce(j.since > k.tick - told_for(), true)
     AND k.part NOT IN (
         SELECT part FROM ledger
         WHERE type = 'PolicyChanged' AND regexp_matches(rest, '"exception_[a-z_]+": [^n]'))

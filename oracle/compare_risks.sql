@@ -11,7 +11,10 @@ INSERT INTO differences
 SELECT 'risk as told', concat_ws(' ', kind, sku, scope),
     coalesce(h.id || ' ' || h.severity, 'closed'), coalesce(t.id || ' ' || t.severity, 'closed')
 FROM held_risks h FULL JOIN (FROM told_risks WHERE transition <> 'closed') t USING (kind, sku, scope)
-WHERE (h.id, h.severity) IS DISTINCT FROM (t.id, t.severity);
+LEFT JOIN skus k USING (sku)
+WHERE (h.id, h.severity) IS DISTINCT FROM (t.id, t.severity)
+    -- What was told last of an old one may be out of the topic by now.
+    AND NOT coalesce(t.id IS NULL AND h.opened_at < k.tick - 400 * 86400000000, false);
 
 INSERT INTO differences
 SELECT 'risk', concat_ws(' ', j.kind, j.sku, j.scope), shown(j.severity, j.quantity),
