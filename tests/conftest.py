@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as examples
 
 from streams import broker, kafka_compose, kafka_local, processes
 from streams.settings import Settings
@@ -61,6 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "brokers" in item.fixturenames:
             item.add_marker(pytest.mark.broker)
+
+
+def pytest_configure() -> None:
+    """Let examples take their time: a busy machine is no defect."""
+    examples.register_profile("untimed", deadline=None)
+    examples.load_profile("untimed")
 
 
 def pytest_unconfigure() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atp.book import Dated, Inbound, Row
@@ -86,7 +86,6 @@ comings = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(comings, st.lists(st.builds(Dated, day=days, channel=st.just("web"), location=places, units=st.integers(1, 9))))
 def test_summed_by_day_and_place_what_comes_leaves_the_same(inbound: list[Inbound], dated: list[Dated]) -> None:
     for place in ("S1", "S2"):

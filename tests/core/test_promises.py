@@ -36,7 +36,6 @@ from tests.core.strategies import EIGHT, tick
 
 many = settings(
     max_examples=200,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -22,7 +22,6 @@ from tests.core.rig import FRAME, Folded, differences
 
 many = settings(
     max_examples=300,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -37,7 +37,7 @@ def listeners(draw: st.DrawFn) -> list[Event]:
     return [one for one in every if draw(st.booleans())]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_nobody_goes_on_with_an_outcome_that_is_quiet(data: st.DataObject) -> None:
     facts = data.draw(strategies.wild(10, promises=data.draw(st.booleans())))

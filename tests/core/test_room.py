@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atp.book import ChannelState, Claim, PolicyEntry, Row, Summary, claim_key, summary_key
@@ -185,7 +185,6 @@ scopes = st.tuples(st.sampled_from(PLACES), st.sampled_from(CHANNELS))
 written = st.tuples(scopes, st.integers(0, 12), st.fixed_dictionaries({}, optional=FIELDS))
 
 
-@settings(deadline=None)
 @given(st.lists(written, max_size=12), scopes)
 def test_what_is_forgotten_never_had_a_say_again(papers: list[tuple[Any, int, dict[str, Any]]], scope: Any) -> None:
     known = tuple(

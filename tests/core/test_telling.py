@@ -150,7 +150,7 @@ SENT = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SENT, st.integers(1, 7))
 def test_batches_change_nothing_and_nobody_is_told_too_little(sent: list[tuple[str, Any]], size: int) -> None:
     one, other = TopologyDriver(), TopologyDriver(batch_size=size)
