@@ -45,7 +45,8 @@ from atp.catalogue import CUSTOMER
 from atp.claims import standing, today_of
 from atp.draft import Draft
 from atp.events import DAY, HOUR, MINUTE, SECOND
-from atp.ledger import HOLDS, DemandChange, Ledger
+from atp.ledger import HOLDS, DemandChange, Ledger, claims_by
+from atp.lots import NEVER, Layer, asks_for_life
 from atp.outlook import TRANSFER, SupplyTerms, by_place, horizon, in_transit, inbound_of
 from atp.planning import advise_later, asked
 from atp.policy import Book, NodeTerms, declared
@@ -68,6 +69,7 @@ from atp.risk import (
     per_minute,
     take,
 )
+from atp.shelves import Shelves
 
 
 class SkuPolicies:
@@ -106,10 +108,10 @@ def settle(
     channels = with_channels(draft, sku, summary, channel, policies, ledger)
     matured = draft.tick is None and matures(draft, summary, summary.clock, now)
     known = draft.get(network_key(sku)) if summary.promised else None
-    if isinstance(known, Network) or _networked(ledger):
+    if isinstance(known, Network) or _networked(ledger) or (channels is not before and asks_for_life(channels)):
         # Before the first tick a grant waits for the SKU's clock.
         granted = draft.tick is None and any(at <= now for at in _grants_after(draft, sku, summary.clock))
-        fresh = channels is not before or granted
+        fresh = channels is not before or granted or bool(ledger.lots)
         network = _moved(draft, sku, None if fresh else known, channels, ledger.demand, ledger, policies)
         if network is None:
             network = survey(draft, sku, channels, policies, known if isinstance(known, Network) else None, ledger)
@@ -147,8 +149,10 @@ def settle(
         settled = reassess(draft, sku, settled, now)  # It surveys the network anew, and judges that.
     elif network is not None:
         settled = _judge_network(draft, sku, settled, network, now)
-    if network is not None and (network.dated or network.inbound or ledger.demand.next_day or ledger.demand.supply):
-        settled = look_later(draft, sku, settled, _next_day(draft.tick))
+    if network is not None:
+        if network.dated or network.inbound or ledger.demand.next_day or ledger.demand.supply:
+            settled = look_later(draft, sku, settled, _next_day(draft.tick))
+        settled = _age_later(draft, sku, settled, network)
     if ledger.waits_for_calm:
         settled = look_later(draft, sku, settled, max(now, draft.tick or 0) + NEGATIVE_CALM)
     if settled.advise_at:
@@ -234,7 +238,7 @@ def _networked(ledger: Ledger) -> bool:
     for _, _, after in ledger.touched:
         if after.claims and uncovered(after):
             return True
-    return ledger.demand.networked
+    return bool(ledger.lots) or ledger.demand.networked
 
 
 def _moved(
@@ -247,7 +251,7 @@ def _moved(
     policies: SkuPolicies,
 ) -> Network | None:
     """Bring the network forward by what one event changed; None where it must be worked out anew."""
-    if not isinstance(known, Network) or known.today != _today(draft):
+    if not isinstance(known, Network) or known.today != _today(draft) or known.layered:
         return None
     cells, missing = known.cells, known.uncovered
     if ledger.touched:
@@ -286,24 +290,37 @@ def survey(
     """Work the network out from its lines and positions."""
     pending: dict[str, int] = {}
     days: dict[tuple[int, str, str], int] = {}
+    claimed: dict[str, dict[str, int]] = {}
     for _, row in draft.scan(claim_key(sku, "")):
         one = standing(row if isinstance(row, Claim) else None, draft.tick)
         if one.due:
             pending[one.channel] = pending.get(one.channel, 0) + one.pending
+            for placed in one.placed:
+                by_channel = claimed.setdefault(placed.location, {})
+                by_channel[one.channel] = by_channel.get(one.channel, 0) + placed.units
         elif one.need is not None:
             for location, units in (*((p.location, p.units) for p in one.placed), ("", one.pending)):
                 days[one.need, one.channel, location] = days.get((one.need, one.channel, location), 0) + units
     held_at = list(positions(draft, sku))
     fences = _drawn_on(known.fences, ledger.demand) if known and ledger else known.fences if known else ()
+    layered = asks_for_life(channels) or any(position.lotted for _, position in held_at)
+    if layered:
+        shelves = Shelves(draft, sku, channels)
+        layers = [(place, shelves.layers(place, row, claimed.get(place, {}))) for place, row in held_at]
+        cells, ages = net.layered_cells(channels, layers), shelves.ages_on()
+    else:
+        cells, ages = net.cells_of(channels, held_at), NEVER
     return Network(
         today=_today(draft),
-        cells=net.cells_of(channels, held_at),
+        cells=cells,
         pending={channel: units for channel, units in pending.items() if units},
         uncovered=sum(uncovered(position) for _, position in held_at),
         dated=_dated(days),
         inbound=_inbound(draft, sku, policies),
         fences=fences_of(draft, sku, fences, policies.now),
         at_risk=known.at_risk if known else (),
+        layered=layered,
+        ages_on=ages,
     )
 
 
@@ -413,7 +430,7 @@ def outlook(network: Network, channels: Sequence[ChannelState], number: int, sha
 
 
 def limit(
-    network: Network, channels: Sequence[ChannelState], channel: str, location: str, here: Position | None
+    network: Network, channels: Sequence[ChannelState], channel: str, location: str, here: Sequence[Layer]
 ) -> int:
     """Units that a request of the channel may take now."""
     number = next(number for number, state in enumerate(channels) if state.channel == channel)
@@ -510,7 +527,7 @@ def _taken_since(draft: Draft, sku: str, channel: str, first: int) -> int:
             units += one.taken
     for _, row in draft.scan(evidence_key(sku, "")):
         if isinstance(row, Evidence) and (row.channel or ALL_CHANNEL) == channel and row.event_time >= first:
-            units += sum(leg.quantity for leg in row.legs if leg.target == CUSTOMER) if not row.marks else 0
+            units += sum(leg.quantity for leg in row.legs if leg.target == CUSTOMER) if not claims_by(row) else 0
     return units
 
 
@@ -562,6 +579,7 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
             has = replace(has, claims=claims.pop(location, (0, 0, 0)))
         before = NodeTerms(safety_stock=row.safety_stock, eligible=row.eligible, low_at=row.low_at)
         changed = node != before or tuple(has.claims) != (row.reserved_soft, row.reserved_firm, row.allocated)
+        changed = changed or row.lotted  # of which some may have expired
         places[location] = settle_position(draft, sku, location, row, has, node, summary.clock) if changed else row
     wide = draft.get(POLICIES_KEY)
     known = {state.channel: state for state in summary.channels}
@@ -579,7 +597,8 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
         )
         for name in sorted(names)
     )
-    if summary.promised:
+    if summary.promised or asks_for_life(channels):
+        summary = replace(summary, promised=True)
         row_ = draft.get(network_key(sku))
         network = survey(draft, sku, channels, policies, row_ if isinstance(row_, Network) else None)
         draft.put(network_key(sku), network)
@@ -588,7 +607,7 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
         summary = _judge_network(draft, sku, replace(summary, channels=answered), network, summary.clock)
         if network.dated or network.inbound:
             summary = look_later(draft, sku, summary, _next_day(draft.tick))
-        return watch(draft, sku, summary)
+        return watch(draft, sku, _age_later(draft, sku, summary, network))
     answered = tuple(
         settle_channel(
             draft,
@@ -643,7 +662,16 @@ def look(draft: Draft, sku: str, summary: Summary, tick: int, last: int | None) 
             next_look.append(_minute(tick + 1))
     if isinstance(network, Network) and (network.dated or network.inbound):
         next_look.append(_next_day(tick))
-    return look_later(draft, sku, summary, min(next_look)) if next_look else summary
+    summary = look_later(draft, sku, summary, min(next_look)) if next_look else summary
+    network = draft.get(network_key(sku)) if summary.promised else None
+    return _age_later(draft, sku, summary, network) if isinstance(network, Network) else summary
+
+
+def _age_later(draft: Draft, sku: str, summary: Summary, network: Network) -> Summary:
+    """Look at the SKU on the next day on which some of it gets too old for somebody."""
+    if network.ages_on == NEVER:
+        return summary
+    return look_later(draft, sku, summary, max(SECOND, network.ages_on * DAY))
 
 
 def watch(draft: Draft, sku: str, summary: Summary) -> Summary:

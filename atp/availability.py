@@ -13,8 +13,8 @@ LEAST_WITHHELD = {5: 1, 15: 2}
 
 
 def available(position: Position) -> int:
-    """Sellable units less what other buckets owe, in base units; may be negative."""
-    units = position.sellable
+    """Sellable units that have not expired, less what other buckets owe, in base units; may be negative."""
+    units = position.sellable - position.expired
     if position.returned < 0:
         units += position.returned
     if position.quarantine < 0:

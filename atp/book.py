@@ -8,6 +8,7 @@
 | Feed      | `g|feed|source`            | inventory-changelog |
 | Summary   | `s|sku`                    | inventory-changelog |
 | Position  | `p|sku|location`           | inventory-changelog |
+| Lots      | `L|sku|location`           | inventory-changelog |
 | Transfer  | `t|sku|id|line`            | inventory-changelog |
 | Claim     | `c|sku|order|line`         | inventory-changelog |
 | Supply    | `b|sku|purchase order|line`| inventory-changelog |
@@ -89,6 +90,8 @@ class ChannelTerms:
     publish_units: int = 0
     publish_percent: int = 0
     ttl_s: int = 0
+    min_life_days: int = 0
+    """Days that goods must still last to be promised through it."""
 
     @property
     def telling(self) -> tuple[int, int, int]:
@@ -231,6 +234,10 @@ class Position:
     """Why not wholly."""
     haircut: int = 0
     """Percent of what it exposes that is held back, because it is not trusted; 100 hides it."""
+    lotted: bool = False
+    """Whether a Lots row says what lots lie here; without one nothing is known of any."""
+    expired: int = 0
+    """Units of lots whose last day is over: on hand, and for sale no more."""
 
     @property
     def claims(self) -> int:
@@ -241,6 +248,14 @@ class Position:
     def on_hand(self) -> int:
         """Units physically there."""
         return self.sellable + self.returned + self.quarantine + self.damaged
+
+
+@immutable
+class Lots:
+    """What the lots at a position hold of its sellable units, as far as events in force named them."""
+
+    units: dict[str, int]
+    """Units by `expiry|lot`, as lots.py writes it; no entry is 0, below 0 more left than came."""
 
 
 @immutable
@@ -411,6 +426,11 @@ class Network:
     fences: tuple[Fence, ...]
     at_risk: tuple[str, ...] = ()
     """`kind|scope` of what stood when promises were last judged: only those have a calm to be told."""
+    layered: bool = False
+    """Whether lots lie anywhere, or a channel asks for remaining life: then a location is a cell for each life asked
+    for, and only all of its lots and claims together tell how it is cut."""
+    ages_on: int = -1
+    """The day, since 1970, on which goods grow too old for somebody; 0 at the first tick, -1 on none."""
 
 
 @immutable
@@ -697,6 +717,7 @@ Row = (
     | Policies
     | Summary
     | Position
+    | Lots
     | Transfer
     | Claim
     | Supply
@@ -750,6 +771,10 @@ def summary_key(sku: str) -> str:
 
 def position_key(sku: str, location: str) -> str:
     return f"p|{sku}|{location}"
+
+
+def lots_key(sku: str, location: str) -> str:
+    return f"L|{sku}|{location}"
 
 
 def transfer_key(sku: str, transfer: str) -> str:

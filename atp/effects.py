@@ -17,7 +17,7 @@ class Cause:
 
 @immutable
 class NodeFigures:
-    """What a node's answer is made of: `sellable - owed - claims - safety_stock` is its raw ATP."""
+    """What a node's answer is made of: `sellable - owed - expired - claims - safety_stock` is its raw ATP."""
 
     sellable: int
     owed: int
@@ -27,6 +27,8 @@ class NodeFigures:
     eligible: bool
     haircut: int = 0
     """Units held back because the position is not to be trusted."""
+    expired: int = 0
+    """Units of lots whose last day is over."""
 
 
 @immutable
@@ -40,6 +42,8 @@ class ChannelFigures:
     share_percent: int
     buffer: int
     cap: int | None
+    min_life_days: int = 0
+    """Days that goods must still last to be in its pool; in a node's answer goods of any life count."""
 
 
 @immutable

@@ -418,6 +418,8 @@ class PolicyFields:
     """Percent of the last one told that it must differ by; the greater of the two holds."""
     ttl_s: int | None = None
     """Seconds for which a channel's answer is good: it is told again before."""
+    min_life_days: int | None = None
+    """Days that goods must still last to be promised through a channel."""
 
 
 @immutable

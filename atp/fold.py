@@ -69,6 +69,7 @@ from atp.events import (
 from atp.events import Supply as SupplyEvent
 from atp.exceptions import deadlines
 from atp.ledger import Ledger
+from atp.lots import lot_marks
 from atp.outcome import NOTHING_YET, REVERSALS, Frame, Outcome, Verdict, late, oldest_of, refuse, text_of
 from atp.outlook import line
 from atp.planning import plan
@@ -255,6 +256,10 @@ def _version(event: Fact, rank: str, mine: bytes, policies: SkuPolicies) -> Evid
         and bool(policies.book.value("till_is_handover", event.location, event.channel))
     )
     silent = isinstance(event, SaleRecorded) and not till
+    legs = legs_of(event, till=till)
+    marks = () if silent else tuple(mark for mark in marks_of(event) if mark.units)
+    if event.lot is not None or event.expiry is not None:
+        marks += lot_marks(event, legs)
     return Evidence(
         type=type(event).__name__,
         rank=rank,
@@ -264,9 +269,9 @@ def _version(event: Fact, rank: str, mine: bytes, policies: SkuPolicies) -> Evid
         source=event.source,
         source_seq=event.source_seq,
         location=event.location,
-        legs=legs_of(event, till=till),
+        legs=legs,
         count_at=event.location if isinstance(event, CountRecorded) else "",
-        marks=() if silent else tuple(mark for mark in marks_of(event) if mark.units),
+        marks=marks,
         channel=event.channel,
     )
 
@@ -420,7 +425,7 @@ def _sweep(draft: Draft, sku: str, summary: Summary, now: int, oldest: int) -> S
             draft.put(key, None)
     network = draft.get(network_key(sku))
     if isinstance(network, Network) and not (
-        network.pending or network.uncovered or network.dated or network.inbound or network.fences
+        network.pending or network.uncovered or network.dated or network.inbound or network.fences or network.layered
     ):
         # Nothing is promised or coming any more: pools are sums again, and what risks there were have closed.
         risky = any(key.split("|")[2] != NEGATIVE_STOCK for key, _ in draft.scan(risk_key(sku, "", "")[:-1]))

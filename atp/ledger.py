@@ -15,6 +15,7 @@ from atp.book import (
     Claim,
     Count,
     Evidence,
+    Lots,
     Position,
     Supply,
     Timer,
@@ -22,6 +23,7 @@ from atp.book import (
     Transfer,
     claim_key,
     evidence_key,
+    lots_key,
     position_key,
     timer_key,
     transfer_key,
@@ -131,10 +133,15 @@ class DemandChange:
             (version.channel or ALL_CHANNEL, version.event_time, sign * leg.quantity)
             for pair in self.versions
             for version, sign in zip(pair, (-1, 1), strict=True)
-            if version is not None and not version.marks
+            if version is not None and not claims_by(version)
             for leg in version.legs
             if leg.target == CUSTOMER
         ]
+
+
+def claims_by(version: Evidence) -> bool:
+    """Say whether an event is about an order line: then what left by it is counted there."""
+    return any(mark.line.startswith("c|") for mark in version.marks)
 
 
 class Ledger:
@@ -157,6 +164,8 @@ class Ledger:
         self.accounts: dict[str, int] = {}
         self.taken: list[tuple[int, int]] = []
         self.waits_for_calm = False
+        self.lots: set[str] = set()
+        """Locations where lots moved."""
 
     def replace(
         self,
@@ -218,7 +227,7 @@ class Ledger:
             self._settle(location, EMPTY, 0, (), dropped="", added=None, touch=touch)
 
     def _settle_lines(self, marks: dict[str, dict[str, int]], event_time: int) -> None:
-        """Tell the lines of claims and of supply what was said of them."""
+        """Tell the lines of claims and of supply, and lots, what was said of them."""
         draft = self.draft
         for key, said in marks.items():
             row = draft.get(key)
@@ -235,6 +244,10 @@ class Ledger:
                 received = _added(supply.received, said)
                 draft.put(key, Supply(said=supply.said, received=received, last_time=max(event_time, supply.last_time)))
                 self.demand.supply.add(key)
+            elif key.startswith("L|"):
+                units = _added(row.units if isinstance(row, Lots) else {}, said)
+                draft.put(key, Lots(units=units) if units else None)
+                self.lots.add(key[len(lots_key(self.sku, "")) :])
 
     def _change(self, before: Standing, after: Standing, line: str) -> None:
         """Sum what a claim line holds more than before, and set its timer."""
@@ -320,6 +333,7 @@ class Ledger:
                 touches=(last, *touches),
                 moved_at=max(event_time, moved_at),
                 claims=(soft_was + soft, firm_was + firm, allocated_was + allocated),
+                lotted=location in self.lots or (known is not None and known.lotted),
             ),
             terms,
             self.clock,

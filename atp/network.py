@@ -11,6 +11,7 @@ from itertools import pairwise
 from atp.availability import exposed, free, terms_of, uncovered
 from atp.book import CHANNEL_BITS, Cell, ChannelState, ChannelTerms, Network, Position
 from atp.events import immutable
+from atp.lots import Layer
 
 ANY = -1
 """A promise that any eligible location may serve."""
@@ -41,6 +42,15 @@ def serves(channels: Sequence[ChannelState], location: str) -> int:
     return sum(1 << i for i, state in enumerate(channels) if terms_of(state).serves(location))
 
 
+def serves_at(channels: Sequence[ChannelState], location: str, life: int) -> int:
+    """The channels that a layer of a location serves: those that ask for no more than `life` days."""
+    return sum(
+        1 << i
+        for i, state in enumerate(channels)
+        if terms_of(state).min_life_days <= life and terms_of(state).serves(location)
+    )
+
+
 def cells_of(channels: Sequence[ChannelState], positions: Iterable[tuple[str, Position]]) -> tuple[Cell, ...]:
     """Sum positions into cells."""
     sums: dict[int, list[int]] = {}
@@ -48,6 +58,18 @@ def cells_of(channels: Sequence[ChannelState], positions: Iterable[tuple[str, Po
         cell = sums.setdefault(serves(channels, location), [0, 0])
         cell[0] += exposed(position)
         cell[1] += free(position)
+    return tuple(_cell(mask, e, f) for mask, (e, f) in sorted(sums.items()))
+
+
+def layered_cells(channels: Sequence[ChannelState], layers: Iterable[tuple[str, Sequence[Layer]]]) -> tuple[Cell, ...]:
+    """Sum the layers of positions into cells."""
+    sums: dict[int, list[int]] = {}
+    for location, cut in layers:
+        for layer in cut:
+            if layer.exposed or layer.free:
+                cell = sums.setdefault(serves_at(channels, location, layer.life), [0, 0])
+                cell[0] += layer.exposed
+                cell[1] += layer.free
     return tuple(_cell(mask, e, f) for mask, (e, f) in sorted(sums.items()))
 
 
@@ -106,11 +128,11 @@ def shares(network: Network, channels: Sequence[ChannelState]) -> list[Share]:
 
 
 def limit(
-    network: Network, channels: Sequence[ChannelState], channel: int, location: str, here: Position | None
+    network: Network, channels: Sequence[ChannelState], channel: int, location: str, here: Sequence[Layer]
 ) -> int:
     """Units that a request of a channel may take, of all its locations or of one: its own ring-fence included.
 
-    `here` is the position at `location`, where one is named.
+    `here` are the layers of the position at `location`, where one is named; no layer where there is no position.
     """
     base = promises_of(network, channels)
     rings = rings_of(network, channels, base)
@@ -118,13 +140,16 @@ def limit(
     cells = _exposed(network.cells)
     if not location:
         return takeable(cells, promises, channel)
-    if not terms_of(channels[channel]).serves(location) or here is None:
+    if not terms_of(channels[channel]).serves(location):
         return 0
-    # The one location becomes a cell of its own, marked by a bit beyond those of the channels.
-    mask, units = serves(channels, location), exposed(here)
+    # What the one location has for the channel becomes cells of their own, marked by a bit beyond the channels'.
     alone = 1 << len(channels)
-    split = [(held - units if of == mask else held, of) for held, of in cells]
-    return takeable([*split, (units, mask | alone)], promises, len(channels))
+    for layer in here:
+        mask = serves_at(channels, location, layer.life)
+        if layer.exposed and mask >> channel & 1:
+            cells = [(held - layer.exposed if of == mask else held, of) for held, of in cells]
+            cells.append((layer.exposed, mask | alone))
+    return takeable(cells, promises, len(channels))
 
 
 def shortage(network: Network, channels: Sequence[ChannelState]) -> int:

@@ -8,6 +8,7 @@ be ordered. Source: docs/domain.md, section "Advice".
 from dataclasses import replace
 
 from atp.advice import REPLENISH, TRANSFER, propose, remind, withdraw
+from atp.availability import available
 from atp.book import (
     POLICIES_KEY,
     Evidence,
@@ -155,9 +156,8 @@ def _shelves(draft: Draft, sku: str, book: Book, tick: int) -> dict[str, Shelf]:
         if not isinstance(row, Position):
             continue
         place = key[len(prefix) :]
-        available = row.sellable + min(0, row.returned) + min(0, row.quarantine) + min(0, row.damaged)
         found[place] = Shelf(
-            free=available - row.claims,
+            free=available(row) - row.claims,
             coming=row.in_transit_in + coming.get(place, 0),
             sold=sold.get(place, 0),
             safety=row.safety_stock,

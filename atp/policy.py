@@ -86,6 +86,7 @@ class Book:
             publish_units=_first(here, "publish_units", 0),
             publish_percent=_first(here, "publish_percent", 0),
             ttl_s=_first(here, "ttl_s", 0),
+            min_life_days=_first(here, "min_life_days", 0),
         )
         return None if terms == DEFAULT_TERMS else terms
 

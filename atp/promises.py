@@ -17,7 +17,6 @@ from atp.book import (
     Evidence,
     Mark,
     Network,
-    Position,
     Ring,
     Rows,
     Statement,
@@ -29,7 +28,6 @@ from atp.book import (
     key_of,
     line_of,
     network_key,
-    position_key,
     ring_key,
     summary_key,
     supply_key,
@@ -56,6 +54,7 @@ from atp.events import (
 from atp.events import Supply as SupplyEvent
 from atp.ledger import Ledger
 from atp.outcome import NOTHING_YET, Frame, Outcome, late, oldest_of, refuse, text_of
+from atp.shelves import layers_at
 
 STATES = {"cart": "soft", "payment": "firm", "release": "firm"}
 """What a channel's requests become, by the moment at which it reserves."""
@@ -179,8 +178,8 @@ def _limit(draft: Draft, summary: Summary, channel: str, location: str, policies
         network = row
     else:
         network = survey(draft, policies.sku, channels, policies, row if isinstance(row, Network) else None)
-    here = draft.get(position_key(policies.sku, location)) if location else None
-    return limit(network, channels, channel, location, here if isinstance(here, Position) else None)
+    here = layers_at(draft, policies.sku, channels, location) if location else ()
+    return limit(network, channels, channel, location, here)
 
 
 def _terms(event: ReservationRequested, channel: str, policies: SkuPolicies) -> tuple[str, int | None]:

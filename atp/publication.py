@@ -7,11 +7,12 @@ so it does not depend on where batches were cut. Source: docs/domain.md section 
 from collections.abc import Sequence
 
 from atp.availability import atp_raw, capped, channel_raw, status, terms_of, withheld
-from atp.book import ChannelState, ChannelTerms, Count, Position, Touch, position_key
-from atp.claims import day_text
+from atp.book import ChannelState, ChannelTerms, Count, Lots, Position, Touch, lots_key, position_key
+from atp.claims import day_text, today_of
 from atp.draft import Draft
 from atp.effects import AvailabilityChanged, ChannelFigures, DatedQuantity, NodeFigures
 from atp.events import immutable
+from atp.lots import expired_of
 from atp.policy import DEFAULT_TERMS, NodeTerms
 
 
@@ -27,6 +28,8 @@ class Held:
     moved_at: int
     claims: Sequence[int]
     """Units of claims that are due: reserved_soft, reserved_firm, allocated."""
+    lotted: bool = False
+    """Whether a Lots row may say what lots lie there."""
 
 
 @immutable
@@ -56,6 +59,7 @@ def held(position: Position) -> Held:
         touches=position.touches,
         moved_at=position.as_of,
         claims=(position.reserved_soft, position.reserved_firm, position.allocated),
+        lotted=position.lotted,
     )
 
 
@@ -73,7 +77,10 @@ def settle_position(
     sellable, returned, quarantine, damaged = has.buckets
     soft, firm, allocated = has.claims
     owed = min(0, returned) + min(0, quarantine) + min(0, damaged)
-    raw = sellable + owed - soft - firm - allocated - terms.safety_stock
+    lotted, expired = False, 0
+    if has.lotted and isinstance(row := draft.get(lots_key(sku, location)), Lots):
+        lotted, expired = True, expired_of(row.units, sellable + owed, today_of(draft.tick))
+    raw = sellable + owed - expired - soft - firm - allocated - terms.safety_stock
     atp = max(0, raw) if terms.eligible else 0
     verified_at = _verified(before, has)
     if trust is None:
@@ -117,6 +124,8 @@ def settle_position(
         confidence=trust.confidence,
         reasons=trust.reasons,
         haircut=trust.haircut,
+        lotted=lotted,
+        expired=expired,
     )
     draft.put(position_key(sku, location), after)
     if changed:
@@ -142,6 +151,7 @@ def settle_position(
                     safety_stock=terms.safety_stock,
                     eligible=terms.eligible,
                     haircut=cut,
+                    expired=expired,
                 ),
                 confidence=trust.confidence,
                 reasons=trust.reasons,
@@ -228,7 +238,12 @@ def settle_channel(
             computed_at=draft.tick,
             cause=draft.cause,
             figures=ChannelFigures(
-                ring=drawn.ring, pool=drawn.pool, share_percent=named.share_percent, buffer=named.buffer, cap=named.cap
+                ring=drawn.ring,
+                pool=drawn.pool,
+                share_percent=named.share_percent,
+                buffer=named.buffer,
+                cap=named.cap,
+                min_life_days=named.min_life_days,
             ),
             next_available=next((one for one in dates if one.quantity > 0), None) if dates and not atp else None,
             horizon=dates,

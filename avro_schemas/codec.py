@@ -33,6 +33,7 @@ ROWS = {
     "g|feed": book.Feed,
     "s|": book.Summary,
     "p|": book.Position,
+    "L|": book.Lots,
     "t|": book.Transfer,
     "c|": book.Claim,
     "b|": book.Supply,

@@ -46,6 +46,7 @@ KEYS = {
     book.Decision: "a|A|R-1", book.Told: "f|A|web",
     book.Masters: "l||S1", book.Feed: "g|feed|pos:1", book.Copy: "h|A|web", book.Variance: "v|A|ERP|S1",
     book.Case: "x|A|negative_stock|S1", book.Advice: "w|A|count|S1",
+    book.Lots: "L|A|S1",
 }  # fmt: skip
 
 
@@ -75,6 +76,8 @@ def as_avro(value: Any) -> Any:
             return {**plain_fields, "replacement": None if new is None else codec.encode(new)}
         case Document() | Ref() | EventRef():
             return {name: as_avro(one) for name, one in value._asdict().items()}
+        case book.Cell():  # two numbers beyond the first are no pair
+            return {f.name: as_avro(getattr(value, f.name)) for f in fields(value)} | {"beyond": list(value.beyond)}
         case tuple() if len(value) == 2 and all(isinstance(one, int) for one in value):
             return {"first": value[0], "second": value[1]}
         case tuple():

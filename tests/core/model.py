@@ -10,6 +10,7 @@ figure from the versions in force alone. Its parts, in the order in which they b
     network_model  what promises leave, by a maximum flow
     supply_model   purchase order lines, and what will come when
     outlook_model  channels, ring-fences, days to come, risks to promises
+    lots_model     how long goods last
     kits_model     what components leave of kits
     model          all together
 
@@ -26,6 +27,7 @@ from tests.core.claims_model import Decisions, LineAnswer, day_of, line_answers
 from tests.core.compare_model import SnapshotAnswer, snapshot_answers, trading_days, with_zeros
 from tests.core.kits_model import kit_answers, kits_of
 from tests.core.log_model import Judged, count_time, judge, number, parameter
+from tests.core.lots_model import expired, last_days
 from tests.core.outlook_model import ChannelAnswer, Network, Node
 from tests.core.stock_model import (
     BUCKETS,
@@ -62,6 +64,7 @@ class PositionAnswer:
     reserved_soft: int = 0
     reserved_firm: int = 0
     allocated: int = 0
+    expired: int = 0
 
     @property
     def on_hand(self) -> int:
@@ -69,6 +72,11 @@ class PositionAnswer:
 
     @property
     def available(self) -> int:
+        return self.unowed - self.expired
+
+    @property
+    def unowed(self) -> int:
+        """Sellable units less what the other buckets owe, expired ones among them."""
         return self.sellable + sum(min(0, b) for b in (self.returned, self.quarantine, self.damaged))
 
     @property
@@ -153,7 +161,8 @@ def network(log: Sequence[Event], window: int, decisions: Decisions, *, sku: str
     """One SKU at all its nodes, and a channel that may never have been heard of."""
     j = judge(log, window)
     j.channels[sku].add(channel)
-    return _answer_sku(j, sku, Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter()), decisions)
+    today = None if j.tick is None else day_of(j.tick)
+    return _answer_sku(j, sku, Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter(), today=today), decisions)
 
 
 def _answer_sku(j: Judged, sku: str, whole: Answer, decisions: Decisions) -> Network:
@@ -169,7 +178,8 @@ def _answer_sku(j: Judged, sku: str, whole: Answer, decisions: Decisions) -> Net
 
     locations = {a[0] for m in book for a in (m.source, m.target) if isinstance(a, tuple) and a[0]}
     locations |= {t.destination for t in transfers.values() if t.open > 0} | {place for place, _ in due}
-    mine = {}
+    mine: dict[str, PositionAnswer] = {}
+    days: dict[str, list[int]] = {}
     for location in sorted(locations):
         eligible = parameter(j, "eligible", sku=sku, location=location, channel=None)
         mine[location] = PositionAnswer(
@@ -184,7 +194,8 @@ def _answer_sku(j: Judged, sku: str, whole: Answer, decisions: Decisions) -> Net
             reserved_firm=due[location, "reserved_firm"],
             allocated=due[location, "allocated"],
         )
-        p = mine[location]
+        days[location] = last_days(facts, location, mine[location].unowed)
+        mine[location] = p = replace(mine[location], expired=expired(days[location], whole.today))
         if min(p.on_hand, p.sellable) < 0:
             whole.risks[sku, location] = min(p.on_hand, p.sellable)
     _answer_book(sku, facts, book, counts, whole)
@@ -195,7 +206,7 @@ def _answer_sku(j: Judged, sku: str, whole: Answer, decisions: Decisions) -> Net
     stated = j.stated(sku)
     supply = supply_answers(stated, facts)
     whole.supply.update({(sku, *id_): line for id_, line in supply.items()})
-    nodes = {place: Node(p.available, p.claims, p.safety_stock, p.eligible) for place, p in mine.items()}
+    nodes = {place: Node(p.available, p.claims, p.safety_stock, p.eligible, days[place]) for place, p in mine.items()}
     network = Network(j, sku, nodes, lines, facts, stated, supply, transfers)
     for channel in j.names_of_channels(sku):
         whole.channels[sku, channel] = network.channel(channel)

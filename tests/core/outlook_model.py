@@ -4,13 +4,14 @@ Source: docs/domain.md sections 6 and 7.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from atp.events import AllocationGranted, AllocationReturned, Envelope, PolicyChanged, TransferShipped
 from tests.core.claims_model import LineAnswer, day_of
 from tests.core.log_model import Judged, key_of, number, parameter, text_of
+from tests.core.lots_model import lasting
 from tests.core.network_model import Promise, flow, takeable, unserved
 from tests.core.stock_model import TransferAnswer, moves, transfer_of
 from tests.core.supply_model import Arrival, Part, Rules, SupplyAnswer, arrival
@@ -31,6 +32,8 @@ class Node:
     claims: int
     safety: int
     eligible: bool
+    last_days: Sequence[int] = ()
+    """Of each unit of a lot."""
 
     @property
     def exposed(self) -> int:
@@ -140,18 +143,55 @@ class Network:
         names = self.j.names_of_channels(self.sku) | {line.channel for line in self.lines.values()}
         return {name: frozenset(place for place in self.places if self.serves(name, place)) for name in names}
 
-    @property
+    # How long goods last ---------------------------------------------------------------------------------
+
+    def life(self, channel: str) -> int:
+        """Days for which goods must last that the channel takes; while nobody knows the day it asks for none."""
+        asked = parameter(self.j, "min_life_days", sku=self.sku, location=None, channel=channel)
+        return 0 if self.today is None else number(asked, 0)
+
+    @cached_property
+    def lives(self) -> list[int]:
+        return sorted({0, *(self.life(channel) for channel in self.node_sets)})
+
+    def beyond(self, place: str, units: int, life: int) -> int:
+        """Of `units` of a node those that a claim on goods of so long a life may still have, all others served."""
+        wanting = [(self.life(line.channel), line) for line in self.lines.values() if line.need_day is None]
+        room = [units]
+        for least in self.lives:
+            if 0 < least <= life and self.today is not None:
+                claims = sum(n for of, line in wanting if of >= least for at, _, n in line.placed if at == place)
+                room.append(lasting(self.nodes[place].last_days, self.today, least) - claims)
+        return max(0, min(room))
+
+    def shelved(self, units: Mapping[str, int]) -> dict[str, int]:
+        """Put units of nodes on shelves: on each those that last as long as it says, and not as the next one does."""
+        found = {}
+        for place, n in units.items():
+            room = [self.beyond(place, n, life) for life in self.lives]
+            for life, here, longer in zip(self.lives, room, [*room[1:], 0], strict=True):
+                found[shelf(place, life)] = here - longer
+        return found
+
+    def shelves(self, places: Collection[str], life: int = 0) -> frozenset[str]:
+        return frozenset(shelf(place, one) for place in places for one in self.lives if one >= life)
+
+    def sources(self, channel: str) -> frozenset[str]:
+        """The shelves that a channel sells from."""
+        return self.shelves(self.node_sets[channel], self.life(channel))
+
+    @cached_property
     def exposed(self) -> dict[str, int]:
-        return {place: node.exposed for place, node in self.nodes.items()}
+        return self.shelved({place: node.exposed for place, node in self.nodes.items()})
 
     def pending(self) -> list[Promise]:
         """Lines that wait for a node, those due later apart."""
         due = [line for line in self.lines.values() if line.pending and line.need_day is None]
-        return [Promise(line.pending, self.node_sets[line.channel] | {more_for(line.channel)}) for line in due]
+        return [Promise(line.pending, self.sources(line.channel) | {more_for(line.channel)}) for line in due]
 
     def uncovered(self) -> list[Promise]:
         """Stock lost under claims: any node may stand in for it."""
-        anywhere = frozenset(place for place in self.places if self.eligible(place))
+        anywhere = self.shelves([place for place in self.places if self.eligible(place)])
         anywhere |= {more_for(channel) for channel in self.node_sets}
         return [Promise(node.uncovered, anywhere) for node in self.nodes.values() if node.uncovered]
 
@@ -161,7 +201,7 @@ class Network:
     @property
     def shortage(self) -> int:
         """Units owed that the stock without claims, safety stock included, cannot serve."""
-        return unserved({place: node.free for place, node in self.nodes.items()}, self.owed())
+        return unserved(self.shelved({place: node.free for place, node in self.nodes.items()}), self.owed())
 
     # Ring-fences ------------------------------------------------------------------------------------------
 
@@ -189,9 +229,9 @@ class Network:
         kept: dict[str, int] = {}
         before: list[Promise] = []
         for channel in sorted(fences, key=lambda name: (fences[name].priority, name)):
-            left = takeable(self.exposed, [*self.owed(), *before], self.node_sets[channel])
+            left = takeable(self.exposed, [*self.owed(), *before], self.sources(channel))
             kept[channel] = min(fences[channel].open, left)
-            before.append(Promise(kept[channel], self.node_sets[channel]))
+            before.append(Promise(kept[channel], self.sources(channel)))
         return kept
 
     # Days to come -----------------------------------------------------------------------------------------
@@ -269,8 +309,8 @@ class Network:
 
     def channel(self, channel: str) -> ChannelAnswer:
         rings, fence = self.rings, self.ring_fence(channel)
-        promises = self.owed() + [Promise(units, self.node_sets[name]) for name, units in rings.items()]
-        left = takeable(self.exposed, promises, self.node_sets[channel])
+        promises = self.owed() + [Promise(units, self.sources(name)) for name, units in rings.items()]
+        left = takeable(self.exposed, promises, self.sources(channel))
         levels = self.levels(channel, left)
         pool = min(left, max(0, levels[0])) if self.dated else left
         share = number(parameter(self.j, "share_percent", sku=self.sku, location=None, channel=channel), 100)
@@ -292,8 +332,8 @@ class Network:
         if location and not self.serves(channel, location):
             return 0
         rings = self.rings
-        others = [Promise(units, self.node_sets[name]) for name, units in rings.items() if name != channel]
-        nodes = frozenset({location}) if location else self.node_sets[channel]
+        others = [Promise(units, self.sources(name)) for name, units in rings.items() if name != channel]
+        nodes = self.shelves([location], self.life(channel)) if location else self.sources(channel)
         left = takeable(self.exposed, self.owed() + others, nodes)
         if self.dated:
             left = min(left, rings.get(channel, 0) + max(0, self.channel(channel).levels[0]))
@@ -311,6 +351,11 @@ class Network:
             if not self.shortage and later and any(units < 0 for units in one.levels[: SOON + 1]):
                 found.add(("projected", name))
         return found
+
+
+def shelf(place: str, life: int) -> str:
+    """Where the goods of a place lie that last for so many days."""
+    return f"{place}, {life} days"
 
 
 def more_for(channel: str) -> str:

@@ -227,6 +227,7 @@ def shown(p: Position) -> PositionAnswer:
         reserved_soft=p.reserved_soft,
         reserved_firm=p.reserved_firm,
         allocated=p.allocated,
+        expired=p.expired,
     )
 
 

@@ -82,6 +82,8 @@ class World:
     """Of ten events, how many are policies or reversals."""
     promises: bool = False
     """Whether orders, supply and ring-fences are among them."""
+    lots: bool = False
+    """Whether some of them name a lot, or a last day."""
 
 
 NARROW = World()
@@ -90,6 +92,7 @@ CHANNELS = ("", "", "store", "web")
 SOURCES = ("pos:1", "wms:1")
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
 REASONS = (None, "opening", "found", "lost", "damaged", "expired", "destroyed", "vendor_return")
+LOTS = (None, None, "L-1", "L-1", "L|2")
 TRANSFERS = (Ref("X-1", 1), Ref("X-1", 2), Ref("X|2", 1))
 
 hours = st.integers(0, STEPS - 1).map(lambda n: EIGHT + n * HOUR)
@@ -117,6 +120,9 @@ def facts(draw: st.DrawFn, world: World, document: Document, kind: type | None =
         "quantity": draw(units),
         "source_seq": draw(st.none() | st.integers(1, 9)),
     }
+    if world.lots:
+        common["lot"] = draw(st.sampled_from(LOTS))
+        common["expiry"] = draw(etas) if common["lot"] else draw(st.sampled_from((None, None, "2026-11-22")))
     if kind is SaleRecorded or kind is ShipmentConfirmed or kind is PickupConfirmed:
         common["order"] = draw(st.sampled_from((None, *ORDERS) if world.promises else (None, None, ORDERS[0])))
     elif kind is ReturnDispositioned:
@@ -341,6 +347,7 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "cap": st.integers(0, 8),
     "locations": st.lists(st.sampled_from(PLACES), unique=True, max_size=3).map(tuple),
     "low_at": st.integers(0, 3),
+    "min_life_days": st.sampled_from((0, 1, 2, 4)),
 }
 PARAMETERS_OF_SUPPLY: dict[str, st.SearchStrategy[Any]] = {
     "dock_days": st.integers(0, 2),
@@ -358,13 +365,15 @@ def worlds(draw: st.DrawFn, *, promises: bool = False) -> World:
         common = {ReservationPlaced, GoodsReceived}  # nothing much happens without them
         kinds = draw(st.just(ALL_KINDS) | some.map(lambda s: tuple(sorted(s | common, key=repr))))
         places = draw(st.sampled_from((PLACES, PLACES, PLACES[1:])))
-        return World(skus=SKUS[:1], places=places, kinds=kinds, others=draw(st.sampled_from((3, 6))), promises=True)
+        others, lots = draw(st.sampled_from((3, 6))), draw(st.booleans())
+        return World(skus=SKUS[:1], places=places, kinds=kinds, others=others, promises=True, lots=lots)
     return World(
         skus=draw(st.sampled_from((SKUS, SKUS[:1]))),
         places=draw(st.sampled_from((PLACES, PLACES[1:]))),
         kinds=tuple(draw(st.sets(st.sampled_from(sorted(set(KINDS), key=repr))).map(lambda s: sorted(s, key=repr)))),
         step=draw(st.sampled_from((HOUR, 20 * HOUR))),  # all within the window, in whatever order
         others=draw(st.sampled_from((3, 7))),
+        lots=draw(st.booleans()),
     )
 
 
