@@ -76,3 +76,17 @@ INSERT INTO differences
 SELECT 'days to come', p.key, coalesce(c.shown, ''), p.horizon
 FROM outlooks c JOIN answered p ON p.key = c.channel || '|' || c.sku
 WHERE coalesce(c.shown, '') <> p.horizon;
+
+-- Lots: what was said of each, and what of a position has expired.
+INSERT INTO differences
+SELECT 'lot', concat_ws(' ', sku, 'at', location, nullif(lot, ''), date '1970-01-01' + expiry_day),
+    told(s.units), told(h.units)
+FROM said_of_lots s FULL JOIN held_lots h ON s.sku = h.sku AND s.location = h.location AND s.lot = h.lot
+    AND s.expiry_day IS NOT DISTINCT FROM h.expiry_day,
+    LATERAL (SELECT coalesce(s.sku, h.sku), coalesce(s.location, h.location), coalesce(s.lot, h.lot),
+        coalesce(s.expiry_day, h.expiry_day)) AS named(sku, location, lot, expiry_day)
+WHERE told(s.units) <> told(h.units);
+
+INSERT INTO differences
+SELECT 'expired', sku || ' at ' || location, told(n.expired), told(h.expired)
+FROM nodes n FULL JOIN held h USING (sku, location) WHERE told(n.expired) <> told(h.expired);

@@ -18,7 +18,7 @@ SHARES = {"sku": "VARCHAR", "channel": "VARCHAR", "ring": "BIGINT", "units": "BI
 for stock where the channel sells."""
 
 Cell = frozenset[str]
-"""Places that serve the same channels, by those channels; ANY_NODE among them: what is eligible at all."""
+"""Places, or layers of them, that serve the same channels, by those channels; ANY_NODE among them: what is eligible at all."""
 ANY_NODE = ""
 """No channel is called so."""
 
@@ -138,11 +138,14 @@ def skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
         UNION ALL
         SELECT sku, 'meets', channel, 0, 0, list(other) FROM meets GROUP BY ALL
         UNION ALL
-        SELECT n.sku, 'room', '', n.atp, 0, s.channels
-        FROM nodes n SEMI JOIN promised USING (sku) LEFT JOIN (
-            SELECT sku, location, list(channel) AS channels FROM served GROUP BY ALL
-        ) s USING (sku, location)
-        WHERE n.atp > 0
+        SELECT y.sku, 'room', '', y.units, 0, s.channels
+        FROM layers y LEFT JOIN (
+            SELECT y.sku, y.location, y.life, list(s.channel) AS channels
+            FROM layers y JOIN served s USING (sku, location)
+            JOIN lives v ON v.sku = s.sku AND v.channel = s.channel AND v.life <= y.life
+            GROUP BY ALL
+        ) s USING (sku, location, life)
+        WHERE y.units > 0
         ORDER BY sku, what, channel
         """
     ).fetchall()

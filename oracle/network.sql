@@ -1,4 +1,4 @@
--- Nodes, and what is promised without one. In: stock, claims, held, places, pending, dated, to_come, rings' papers in
+-- Nodes, and what is promised without one. In: stock, claims, expired, held, places, pending, dated, to_come, rings' papers in
 -- in_force and particulars, lines.  Out: nodes, rings, promised, sells_at, served, meets, sums.
 --
 -- Most SKUs have promised nothing that no node holds: what their channels may promise is a sum over nodes. The
@@ -11,7 +11,8 @@ SELECT p.sku, p.location, coalesce(s.sellable, 0) AS sellable, coalesce(s.return
     coalesce(c.reserved_soft, 0) AS reserved_soft, coalesce(c.reserved_firm, 0) AS reserved_firm,
     coalesce(c.allocated, 0) AS allocated,
     least(0, s.returned) + least(0, s.quarantine) + least(0, s.damaged) AS debts,
-    coalesce(s.sellable + debts, 0) AS available,
+    coalesce(x.units, 0) AS expired,
+    coalesce(s.sellable + debts, 0) - coalesce(x.units, 0) AS available,
     coalesce(c.reserved_soft + c.reserved_firm + c.allocated, 0) AS claims,
     available - claims - p.safety_stock AS atp_raw,
     if(p.eligible, greatest(0, atp_raw), 0) AS trusted,
@@ -21,6 +22,7 @@ SELECT p.sku, p.location, coalesce(s.sellable, 0) AS sellable, coalesce(s.return
     greatest(0, trusted - withheld) AS atp,
     greatest(0, claims - greatest(0, available)) AS uncovered
 FROM places p LEFT JOIN stock s USING (sku, location) LEFT JOIN claims c USING (sku, location)
+LEFT JOIN expired x USING (sku, location)
 -- How far a position is to be trusted is the pipeline's own judgement: the tier (percent) is taken from it.
 LEFT JOIN held h USING (sku, location);
 
@@ -60,7 +62,10 @@ UNION SELECT sku FROM rings
 UNION SELECT sku FROM dated
 UNION SELECT sku FROM to_come
 -- Those of which a request asks how much it may take.
-UNION SELECT sku FROM asked;
+UNION SELECT sku FROM asked
+-- What lasts longer is promised to some only.
+UNION SELECT sku FROM said_of_lots
+UNION SELECT sku FROM lives WHERE life > 0;
 
 -- Where a channel sells, of SKUs that have promised something: at the places that are heard of, at those that a
 -- policy names, and at any other, which is called ''. Whether a place is open at all is another question.

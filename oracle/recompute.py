@@ -20,6 +20,7 @@ from oracle.records import (
     Row,
     bill_row,
     flatten,
+    names_a_lot,
     particulars_row,
     policy_row,
     replacement_of,
@@ -48,7 +49,7 @@ class Ledger:
         """Add the event at offset `off` of partition `part`. Raises ValueError where a day of it is none."""
         replacement = replacement_of(event) if kind == "Correction" else None
         stated, fields = replacement or (kind, event)
-        if stated in PARTICULAR and (row := particulars_row(part, off, fields)) is not None:
+        if (stated in PARTICULAR or names_a_lot(fields)) and (row := particulars_row(part, off, fields)) is not None:
             self.particulars.add(row)
         self.ledger.add(flatten(part, off, kind, event, malformed=malformed))
         if stated in COUNTING:
@@ -103,7 +104,7 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int, moment_events: int 
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
     _run(db, "in_force", "stock", "closings", "counts", "positions", "bills", "clocks", "claims", "supply", "policies")
     db.execute("CREATE OR REPLACE TABLE asked (sku VARCHAR)")
-    _run(db, "network")
+    _run(db, "lots", "network", "layers")
     fill_shares(db)
     fill_shortages(db)
     _run(db, "outlook", "kits", "risks", "exceptions")

@@ -32,7 +32,7 @@ POLICIES = {
     "share_percent": "BIGINT", "cap": "BIGINT", "dock_days": "BIGINT", "max_slip_days": "BIGINT",
     "supplier_late_p90_days": "BIGINT", "count_ordered": "BOOLEAN", "till_is_handover": "BOOLEAN",
     "snapshot_is_count": "BOOLEAN", "low_at": "BIGINT", "lag_s": "BIGINT", "tolerance_units": "BIGINT",
-    "tolerance_percent": "BIGINT", "haircuts": "BOOLEAN", "locations": "VARCHAR[]",
+    "tolerance_percent": "BIGINT", "haircuts": "BOOLEAN", "min_life_days": "BIGINT", "locations": "VARCHAR[]",
 }  # fmt: skip
 """Of `policies`: the parameters that a policy sets."""
 
@@ -40,9 +40,9 @@ PARTICULARS = {
     "part": "INTEGER", "off": "BIGINT", "request_id": "VARCHAR", "decision": "VARCHAR", "state": "VARCHAR",
     "expires_at": "BIGINT", "need_day": "INTEGER", "partial": "BOOLEAN", "from_location": "VARCHAR",
     "eta_day": "INTEGER", "po_id": "VARCHAR", "po_line": "BIGINT", "final": "BOOLEAN", "priority": "BIGINT",
-    "excludes": "VARCHAR", "basis": "VARCHAR",
+    "excludes": "VARCHAR", "basis": "VARCHAR", "lot": "VARCHAR", "expiry_day": "INTEGER",
 }  # fmt: skip
-"""Of `particulars`: what events of demand and supply say besides; days since 1970. Most ledgers hold few."""
+"""Of `particulars`: what events of demand, supply and lots say besides; days since 1970. Most ledgers hold few."""
 
 BILLS = {
     "part": "INTEGER", "off": "BIGINT", "home": "INTEGER", "kit": "VARCHAR", "components": "VARCHAR[]",
@@ -157,8 +157,21 @@ def particulars_row(part: int, off: int, event: Fields) -> Row | None:
         get("priority"),
         get("excludes") or None,
         get("basis"),
+        get("lot"),
+        _last_day(get("expiry")),
     )
     return (part, off, *row) if any(value is not None for value in row) else None
+
+
+def names_a_lot(event: Fields) -> bool:
+    """Say whether an event speaks of a lot, or of goods with a last day."""
+    return event.get("lot") is not None or event.get("expiry") is not None
+
+
+def _last_day(text: str | None) -> int | None:
+    """The day of an expiry; one that stands for `long ago` or `never` is the nearest from 2000 to 2099."""
+    day = _day(text)
+    return None if day is None else min(max(day, CENTURY[0]), CENTURY[1])
 
 
 def _day(text: str | None) -> int | None:
@@ -172,6 +185,7 @@ def _day(text: str | None) -> int | None:
 
 
 EPOCH = date(1970, 1, 1).toordinal()
+CENTURY = (date(2000, 1, 1).toordinal() - EPOCH, date(2099, 12, 31).toordinal() - EPOCH)
 
 
 def policy_row(part: int, off: int, policy: Fields) -> Row:

@@ -23,7 +23,10 @@ HELD = {
     "sku": "VARCHAR", "location": "VARCHAR", "sellable": "BIGINT", "returned": "BIGINT", "quarantine": "BIGINT",
     "damaged": "BIGINT", "in_transit_in": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "atp": "BIGINT",
     "reserved_soft": "BIGINT", "reserved_firm": "BIGINT", "allocated": "BIGINT",
-    "haircut": "BIGINT",
+    "haircut": "BIGINT", "expired": "BIGINT",
+}  # fmt: skip
+HELD_LOTS = {
+    "sku": "VARCHAR", "location": "VARCHAR", "lot": "VARCHAR", "expiry_day": "INTEGER", "units": "BIGINT",
 }  # fmt: skip
 HELD_CHANNELS = {
     "sku": "VARCHAR", "channel": "VARCHAR", "atp": "BIGINT", "ring": "BIGINT", "pool": "BIGINT", "horizon": "VARCHAR",
@@ -113,13 +116,14 @@ def fill_rows(
         if key == MARKER:
             marker = json.loads(value or b"")
             positions[part], epochs[part] = marker["position"], marker.get("epoch", 0)
-        elif key.startswith((b"p|", b"s|", b"n|", b"f|", b"u|", b"r|", b"h|")):
+        elif key.startswith((b"p|", b"s|", b"n|", b"f|", b"u|", b"r|", b"h|", b"L|")):
             rows[key] = value
     tables = {
         name: Table(db, name, columns)
         for name, columns in {
             "epochs": EPOCHS,
             "held": HELD,
+            "held_lots": HELD_LOTS,
             "held_channels": HELD_CHANNELS,
             "held_pending": HELD_PENDING,
             "held_dated": HELD_DATED,
@@ -161,6 +165,10 @@ def _held(key: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
             yield "held_copies", (sku, *rest, row["quantity"], row.get("behind_since"))
         case "u":
             yield "held_parts", (sku, row["version"])
+        case "L":
+            for name, units in row["units"].items():
+                last_day, _, lot = name.partition("|")
+                yield "held_lots", (sku, rest[0], _unescaped(lot), _number(last_day) if last_day else None, units)
         case "f":
             if row["held"] is not None:
                 yield "held_back", (row["held"]["key"], *_answered(row["held"]))
@@ -207,7 +215,15 @@ def _answered(answer: Mapping[str, Any]) -> tuple[int, str, str | None]:
 
 
 def _dated(step: Mapping[str, Any]) -> tuple[int, int]:
-    return date.fromisoformat(step["date"]).toordinal() - EPOCH, step["quantity"]
+    return _number(step["date"]), step["quantity"]
+
+
+def _number(day: str) -> int:
+    return date.fromisoformat(day).toordinal() - EPOCH
+
+
+def _unescaped(part: str) -> str:
+    return part.replace("%7C", "|").replace("%25", "%")
 
 
 def _steps(found: Iterable[tuple[int, int]]) -> str:

@@ -129,7 +129,16 @@ class Wild:
             ),
             FinancialOnly: lambda: FinancialOnly(**base),
         }
-        return made[kind or chance.choice(list(made))]()
+        return self._of_lot(made[kind or chance.choice(list(made))]())
+
+    def _of_lot(self, fact: Fact) -> Fact:
+        """Name a lot of some goods, or the day until which they last."""
+        chance = self.chance
+        if fact.sku == "A0" or chance.random() < 0.6:
+            return fact
+        lot = chance.choice((None, "L-1", "L|2", "L|2"))
+        days = (fact.event_time - BEGIN) // (3 * DAY) * 3 + chance.randrange(8)
+        return replace(fact, lot=lot, expiry=chance.choice((None, day_text(BEGIN // DAY + days))))
 
     def _reversal(self, number: int) -> Event:
         chance, time = self.chance, self._time()
@@ -169,5 +178,6 @@ class Wild:
                 share_percent=chance.choice((None, 50, 33)),
                 cap=chance.choice((None, None, 7)),
                 locations=chance.choice((None, None, ("DC1", "S1"))),
+                min_life_days=chance.choice((None, None, 1, 3)),
             ),
         )
