@@ -79,12 +79,11 @@ WHERE coalesce(c.shown, '') <> p.horizon;
 
 -- Lots: what was said of each, and what of a position has expired.
 INSERT INTO differences
-SELECT 'lot', concat_ws(' ', sku, 'at', location, nullif(lot, ''), date '1970-01-01' + expiry_day),
+SELECT 'lot', concat_ws(' ', sku, 'at', location, nullif(lot, ''), date '1970-01-01' + nullif(last_day, -1)),
     told(s.units), told(h.units)
-FROM said_of_lots s FULL JOIN held_lots h ON s.sku = h.sku AND s.location = h.location AND s.lot = h.lot
-    AND s.expiry_day IS NOT DISTINCT FROM h.expiry_day,
-    LATERAL (SELECT coalesce(s.sku, h.sku), coalesce(s.location, h.location), coalesce(s.lot, h.lot),
-        coalesce(s.expiry_day, h.expiry_day)) AS named(sku, location, lot, expiry_day)
+FROM (SELECT sku, location, lot, coalesce(expiry_day, -1) AS last_day, units FROM said_of_lots) s
+FULL JOIN (SELECT sku, location, lot, coalesce(expiry_day, -1) AS last_day, units FROM held_lots) h
+    USING (sku, location, lot, last_day)
 WHERE told(s.units) <> told(h.units);
 
 INSERT INTO differences

@@ -18,7 +18,7 @@ SHARES = {"sku": "VARCHAR", "channel": "VARCHAR", "ring": "BIGINT", "units": "BI
 for stock where the channel sells."""
 
 Cell = frozenset[str]
-"""Places, or layers of them, that serve the same channels, by those channels; ANY_NODE among them: what is eligible at all."""
+"""Places, or layers of them, that serve the same channels, by those; ANY_NODE among them: what is eligible at all."""
 ANY_NODE = ""
 """No channel is called so."""
 

@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from atp.claims import day_text
 from atp.events import (
     DAY,
     Correction,
