@@ -88,6 +88,8 @@ def print_answer(found: Answer) -> None:
         typer.echo(f"\n{one['location']}: {explain_position(one)}")
         for event in one["last_events"][:SHOWN_EVENTS]:
             typer.echo(f"  {event['event_time']:<27}  {event['type']:<20} {_moved(event):<28} {paper(event['key'])}")
+        for lot in one["lots"]:
+            typer.echo(f"  {explain_lot(lot)}")
         for count in one["counts"]:
             typer.echo(
                 f"  counted {count['quantity']} {count['scope']} at {count['as_of']} ({count['document']}): "
@@ -142,6 +144,7 @@ def explain_position(one: Answer) -> str:
     """Say how a position's ATP comes about."""
     words = [f"{one['sellable']} sellable"]
     words += [f"- {-one[bucket]} owed by {bucket}" for bucket in BUCKETS if one[bucket] < 0]
+    words += [f"- {one['expired']} expired"] if one["expired"] else []
     words += [f"- {one[hold]} {hold.replace('_', ' ')}" for hold in HOLDS if one[hold]]
     if one["safety_stock"]:
         words.append(f"- {one['safety_stock']} safety stock")
@@ -153,6 +156,16 @@ def explain_position(one: Answer) -> str:
     return f"{total}; ATP {one['atp']}" if one["atp_raw"] >= 0 else f"{total}, below zero; ATP 0"
 
 
+def explain_lot(one: Answer) -> str:
+    """Say how many units of a lot are left, and how long they last."""
+    name = f"lot {one['lot']}" if one["lot"] else "of no lot"
+    if one["expiry"] is None:
+        return f"{name}: {one['units']}, nobody said until when"
+    days = one["days_left"]
+    left = "" if days is None else ", expired" if days < 0 else f", {days} days left"
+    return f"{name}: {one['units']} until {one['expiry']}{left}"
+
+
 def explain_channel(one: Answer) -> str:
     """Say how a channel's ATP comes about."""
     where = "every location" if one["locations"] is None else ", ".join(one["locations"]) or "no location"
@@ -160,6 +173,8 @@ def explain_channel(one: Answer) -> str:
         where += f" except {', '.join(one['excluded'])}"
     words = [f"ring-fence {one['ring']} and "] if one["ring"] else []
     words = [f"{''.join(words)}pool {one['pool']} of {where}"]
+    if one["min_life_days"]:
+        words.append(f"of goods that last {one['min_life_days']} days more")
     if one["share_percent"] != 100:
         words.append(f"{one['share_percent']} % of it")
     if one["buffer"]:

@@ -34,7 +34,7 @@ from sinks.tables import SCHEMAS, Tables
 SCHEMA = "snapshot/1"
 TRIES = 3
 """A second try meets warm caches; a third that is too slow says that the lag is too short for this state."""
-SHOWN = (b"p|", b"s|", b"t|", b"r|", b"c|", b"b|", b"n|", b"g|")
+SHOWN = (b"p|", b"s|", b"t|", b"r|", b"c|", b"b|", b"n|", b"g|", b"L|")
 
 
 class SnapshotSettings(BaseModel):

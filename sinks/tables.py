@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from atp.availability import atp_raw, exposed, status, terms_of
-from atp.book import Claim, Clock, Network, Position, Risk, Row, Summary, Supply, Transfer, unescape
-from atp.claims import standing
+from atp.availability import atp_raw, available, exposed, status, terms_of
+from atp.book import Claim, Clock, Lots, Network, Position, Risk, Row, Summary, Supply, Transfer, unescape
+from atp.claims import standing, today_of
 from atp.events import SECOND
+from atp.lots import left
 from atp.outlook import line
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -32,6 +33,7 @@ POSITIONS = pa.schema(
         ("reserved_firm", UNITS),
         ("allocated", UNITS),
         ("safety_stock", UNITS),
+        ("expired", UNITS),
         ("eligible", pa.bool_()),
         ("atp_raw", UNITS),
         ("haircut", UNITS),
@@ -39,6 +41,16 @@ POSITIONS = pa.schema(
         ("confidence", pa.int64()),
         ("version", UNITS),
         ("as_of", INSTANT),
+    ]
+)
+LOTS = pa.schema(
+    [
+        ("sku", TEXT),
+        ("location", TEXT),
+        ("lot", TEXT),
+        ("expiry", DAY),
+        ("units", UNITS),
+        ("days_left", UNITS),
     ]
 )
 AVAILABILITY = pa.schema(
@@ -171,6 +183,7 @@ SCHEMAS = {
     "supply": SUPPLY,
     "inbound": INBOUND,
     "ring_fences": RING_FENCES,
+    "lots": LOTS,
 }
 
 
@@ -180,6 +193,9 @@ class Tables:
     def __init__(self) -> None:
         self._lines: dict[str, list[tuple[Any, ...]]] = {name: [] for name in SCHEMAS}
         self._tick: int | None = None
+        self._lots: dict[str, Lots] = {}
+        self._lotted: dict[str, int] = {}
+        """Stock of positions whose lots are still to come, and lots whose position is: by `sku|location`."""
 
     def set_clock(self, clock: Row | None) -> None:
         """Take the time of the partition whose rows come now: what has expired depends on it."""
@@ -192,6 +208,12 @@ class Tables:
                 _, sku, location = key.split("|")
                 self._lines["positions"].append(_position(sku, location, row))
                 self._lines["counts"].extend(_counts(sku, location, row))
+                if row.lotted:
+                    self._lotted[key[2:]] = available(row) + row.expired
+                    self._match(key[2:])
+            case Lots():
+                self._lots[key[2:]] = row
+                self._match(key[2:])
             case Summary():
                 self._lines["availability"].extend(_availability(key[2:], row))
             case Transfer():
@@ -225,6 +247,24 @@ class Tables:
                 self._lines["risks"].append((sku, kind, scope, row.id, row.severity, row.opened_at, row.quantity))
             case _:
                 pass
+
+    def _match(self, place: str) -> None:
+        """Say what is left of the lots of a position once both its rows have come."""
+        if place not in self._lots or place not in self._lotted:
+            return
+        sku, location = place.split("|")
+        today = today_of(self._tick)
+        self._lines["lots"].extend(
+            (
+                sku,
+                location,
+                one.lot,
+                one.expiry,
+                one.units,
+                None if one.expiry is None or today is None else one.expiry - today,
+            )
+            for one in left(self._lots.pop(place).units, self._lotted.pop(place))
+        )
 
     def _claim(self, key: str, row: Claim) -> None:
         _, sku, order, number = key.split("|", 3)
@@ -275,6 +315,7 @@ def _position(sku: str, location: str, row: Position) -> tuple[Any, ...]:
         row.reserved_firm,
         row.allocated,
         row.safety_stock,
+        row.expired,
         row.eligible,
         atp_raw(row),
         max(0, atp_raw(row)) - exposed(row) if row.eligible else 0,

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from atp.availability import atp_raw, channel_raw, exposed, status, terms_of
+from atp.availability import atp_raw, available, channel_raw, exposed, status, terms_of
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
     Bills,
     Clock,
+    Lots,
     Part,
     Policies,
     PolicyEntry,
@@ -21,8 +22,9 @@ from atp.book import (
     part_key,
     summary_key,
 )
-from atp.claims import day_text
+from atp.claims import day_text, today_of
 from atp.events import PolicyFields
+from atp.lots import left
 from avro_schemas.instants import instant, instant_or_none
 from streams.promised import promised
 
@@ -30,7 +32,7 @@ Answer = dict[str, Any]
 """Plain values, ready for JSON."""
 ALONE = "snou"
 """First letters of the rows that an answer is made of, one of each for a SKU: `letter|sku`."""
-MANY = "ptrcb"
+MANY = "pLtrcb"
 """And of those that there may be many of: `letter|sku|...`. To these come the partition's clock and policies."""
 R = TypeVar("R")
 
@@ -46,7 +48,11 @@ def answer(rows: Rows, sku: str) -> Answer:
     wide = rows.get(POLICIES_KEY)
     bills, part = rows.get(bills_key(sku)), rows.get(part_key(sku))
     entries = summary.policies if isinstance(summary, Summary) else ()
-    positions = [_position(sku, rest[0], row) for rest, row in _of(rows, f"p|{sku}|", Position)]
+    today = today_of(clock.tick) if isinstance(clock, Clock) else None
+    lots = {rest[0]: row for rest, row in _of(rows, f"L|{sku}|", Lots)}
+    positions = [
+        _position(sku, rest[0], row, lots.get(rest[0]), today) for rest, row in _of(rows, f"p|{sku}|", Position)
+    ]
     return {
         "sku": sku,
         "known": bool(positions) or isinstance(summary, Summary),
@@ -71,7 +77,20 @@ def _of(rows: Rows, prefix: str, kind: type[R]) -> Iterator[tuple[list[str], R]]
             yield key[len(prefix) :].split("|"), row
 
 
-def _position(sku: str, location: str, row: Position) -> Answer:
+def lots_at(row: Position, lots: Lots | None, today: int | None) -> list[Answer]:
+    """The lots that are left at a position, earliest expiry first; before the first tick nobody knows how long."""
+    return [
+        {
+            "lot": one.lot,
+            "expiry": None if one.expiry is None else day_text(one.expiry),
+            "units": one.units,
+            "days_left": None if one.expiry is None or today is None else one.expiry - today,
+        }
+        for one in (left(lots.units, available(row) + row.expired) if lots else ())
+    ]
+
+
+def _position(sku: str, location: str, row: Position, lots: Lots | None, today: int | None) -> Answer:
     return {
         "sku": sku,
         "location": location,
@@ -85,6 +104,7 @@ def _position(sku: str, location: str, row: Position) -> Answer:
         "reserved_firm": row.reserved_firm,
         "allocated": row.allocated,
         "safety_stock": row.safety_stock,
+        "expired": row.expired,
         "eligible": row.eligible,
         "atp_raw": atp_raw(row),
         "atp": row.atp,
@@ -94,6 +114,7 @@ def _position(sku: str, location: str, row: Position) -> Answer:
         "haircut": max(0, atp_raw(row)) - exposed(row) if row.eligible else 0,
         "version": row.version,
         "as_of": instant(row.as_of),
+        "lots": lots_at(row, lots, today),
         "counts": [
             {
                 "document": count.document,
@@ -137,6 +158,7 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
                 "share_percent": terms.share_percent,
                 "buffer": terms.buffer,
                 "cap": terms.cap,
+                "min_life_days": terms.min_life_days,
                 "locations": None if terms.locations is None else list(terms.locations),
                 "excluded": list(terms.excluded),
                 "lag_s": terms.lag_s,

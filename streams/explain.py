@@ -15,6 +15,7 @@ from atp.book import (
     Bills,
     ChannelState,
     ChannelTerms,
+    Lots,
     Network,
     Position,
     Ring,
@@ -23,12 +24,14 @@ from atp.book import (
     bills_key,
     claim_key,
     line_of,
+    lots_key,
     position_key,
     ring_key,
     summary_key,
 )
-from atp.claims import day_text
+from atp.claims import day_text, today_of
 from avro_schemas.instants import instant, instant_or_none
+from streams.answer import lots_at
 from streams.movers import Mover, Movers, Rules
 from streams.promised import inbound, network_of, open_lines, tick_of
 
@@ -92,6 +95,7 @@ class _Derivation:
                 steps.append(_step(f"owed by {bucket}", units, "more left it than came", last))
             elif units:
                 steps.append(_step(f"{bucket}: no part of it", None, f"{units} units", last))
+        steps += self._lots(place, position)
         claims = list(self._claims_at(place))
         for hold in HOLDS:
             units = getattr(position, hold)
@@ -117,6 +121,22 @@ class _Derivation:
             "reasons": list(position.reasons),
             "claims": [{k: v for k, v in one.items() if k != "mover"} for one in claims],
         }
+
+    def _lots(self, place: str, position: Position) -> Iterator[Plain]:
+        """Yield what has expired, and what lots are left."""
+        key = lots_key(self._sku, place)
+        row = self._rows.get(key)
+        if not isinstance(row, Lots):
+            return
+        last = self._movers.line(key)
+        if position.expired:
+            yield _step("expired", -position.expired, "their last day is over", last)
+        for one in lots_at(position, row, today_of(tick_of(self._rows))):
+            days = "" if one["days_left"] is None else f", {one['days_left']} days left"
+            until = f"until {one['expiry']}{days}" if one["expiry"] else "nobody said until when"
+            yield _step(
+                f"lot {one['lot']}" if one["lot"] else "of one last day", None, f"{one['units']} units {until}", last
+            )
 
     def _claims_at(self, place: str) -> Iterator[Plain]:
         """Yield what holds units at a location; empty: what waits for one."""
@@ -172,6 +192,13 @@ class _Derivation:
         served = [(place, position) for place, position in self.positions if terms.serves(place)]
         sum_exposed = sum(exposed(position) for _, position in served)
         steps = [_step("exposed at its locations", sum_exposed, _where(terms), self._rules.channel("locations", name))]
+        if terms.min_life_days and self._network is not None:
+            number = next(i for i, one in enumerate(self._summary.channels) if one.channel == name)
+            lasting = sum(cell.exposed for cell in self._network.cells if cell.mask >> number & 1)
+            note = f"for less than {terms.min_life_days} days more, or nobody knows, or promised to who asks for it"
+            last = self._rules.channel("min_life_days", name)
+            steps.append(_step("do not last long enough", lasting - sum_exposed, note, last))
+            sum_exposed = lasting
         steps += self._beside(state, sum_exposed)
         steps.append(_step("= pool", state.pool))
         rules = [

@@ -47,7 +47,7 @@ STATES = (
     "advice",
     "posted",
 )
-POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s")
+POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s", "min_life_days")
 BY_KIND = ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner")
 PLANNING = ("lead_time_days", "order_up_to", "moq", "pack", "high_water_days", "approve_above")
 ANSWERS = ("kind", "owner", "resolution", "eta", "advice", "answer")
@@ -62,6 +62,7 @@ PLAIN = (
     "to_status",
     "basis",
     "excludes",
+    "lot",
 )
 MASTER = ("zone", "cut_off")
 
@@ -197,10 +198,10 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
             event["scope"] = value.replace("/", "|")
         case "expires":
             event["expires_at"] = instant(moment(value))
-        case "need" | "eta":
+        case "need" | "eta" | "expiry":
             # A day, or so many days after the scenario's own.
             day = value if "-" in value[1:] else instant(moment(f"{int(value)}d00:00"))[:10]
-            event["need_date" if key == "need" else "eta"] = day
+            event["need_date" if key == "need" else key] = day
         case "priority":
             event["priority"] = int(value)
         case "final" | "partial":

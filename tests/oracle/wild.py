@@ -139,7 +139,7 @@ class Wild:
         if fact.sku == "A0" or chance.random() < 0.6:
             return fact
         lot = chance.choice((None, "L-1", "L|2", "L|2"))
-        days = (fact.event_time - BEGIN) // (3 * DAY) * 3 + chance.randrange(8)
+        days = chance.choice((5, 12, 20, 30))
         return replace(fact, lot=lot, expiry=chance.choice((None, day_text(BEGIN // DAY + days))))
 
     def _reversal(self, number: int) -> Event:
