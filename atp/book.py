@@ -256,6 +256,8 @@ class Lots:
 
     units: dict[str, int]
     """Units by `expiry|lot`, as lots.py writes it; no entry is 0, below 0 more left than came."""
+    unnamed: dict[str, int]
+    """Units by day, YYYY-MM-DD, that came into the sellable bucket without naming a lot, less those that left it."""
 
 
 @immutable

@@ -11,6 +11,7 @@ from atp.admission import compare, digest, rank_of, reversal_rank
 from atp.advice import reminded
 from atp.answering import SkuPolicies, look, look_later, reassess, reassess_all, settle
 from atp.attention import answer
+from atp.availability import available
 from atp.beside import LOOKING, compared, tell_beside
 from atp.bills import fold_bill, is_of_a_kits_copy, tell_kits
 from atp.book import (
@@ -21,9 +22,11 @@ from atp.book import (
     Count,
     Decision,
     Evidence,
+    Lots,
     Network,
     Policies,
     PolicyEntry,
+    Position,
     Rows,
     Summary,
     Supply,
@@ -34,7 +37,9 @@ from atp.book import (
     due_second,
     evidence_key,
     key_of,
+    lots_key,
     network_key,
+    position_key,
     reference_key,
     risk_key,
     summary_key,
@@ -69,7 +74,7 @@ from atp.events import (
 from atp.events import Supply as SupplyEvent
 from atp.exceptions import deadlines
 from atp.ledger import Ledger
-from atp.lots import lot_marks
+from atp.lots import forget, lot_marks
 from atp.outcome import NOTHING_YET, REVERSALS, Frame, Outcome, Verdict, late, oldest_of, refuse, text_of
 from atp.outlook import line
 from atp.planning import plan
@@ -423,6 +428,10 @@ def _sweep(draft: Draft, sku: str, summary: Summary, now: int, oldest: int) -> S
     for key, row in list(draft.scan(supply_key(sku, ""))):
         if isinstance(row, Supply) and row.last_time < oldest - SUPPLY_KEPT and not line(row).open:
             draft.put(key, None)
+    for key, row in list(draft.scan(lots_key(sku, ""))):
+        position = draft.get(position_key(sku, key.split("|")[2]))
+        if isinstance(row, Lots) and isinstance(position, Position):
+            draft.put(key, forget(row, available(position) + position.expired, oldest // DAY))
     network = draft.get(network_key(sku))
     if isinstance(network, Network) and not (
         network.pending or network.uncovered or network.dated or network.inbound or network.fences or network.layered

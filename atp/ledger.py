@@ -29,9 +29,11 @@ from atp.book import (
     transfer_key,
 )
 from atp.catalogue import COUNT_VAR, CUSTOMER, words
-from atp.claims import Standing, picked_and_open, standing
+from atp.claims import Standing, day_text, picked_and_open, standing
 from atp.counts import Delta, Vector, covers, expect, variances
 from atp.draft import Draft
+from atp.events import DAY
+from atp.past import moved_at
 from atp.policy import NodeTerms
 from atp.postings import post, post_variance, take_back
 from atp.publication import Held, settle_position
@@ -245,9 +247,36 @@ class Ledger:
                 draft.put(key, Supply(said=supply.said, received=received, last_time=max(event_time, supply.last_time)))
                 self.demand.supply.add(key)
             elif key.startswith("L|"):
-                units = _added(row.units if isinstance(row, Lots) else {}, said)
-                draft.put(key, Lots(units=units) if units else None)
-                self.lots.add(key[len(lots_key(self.sku, "")) :])
+                self._settle_lots(key[len(lots_key(self.sku, "")) :], row if isinstance(row, Lots) else None, said)
+
+    def _settle_lots(self, location: str, known: Lots | None, said: Mapping[str, int]) -> None:
+        """Tell the lots of a position what named them; what names none is told before the position is settled."""
+        self.lots.add(location)
+        units = _added(known.units if known else {}, said)
+        unnamed = known.unnamed if known else self._unnamed_so_far(location)
+        self.draft.put(lots_key(self.sku, location), Lots(units=units, unnamed=unnamed) if units else None)
+
+    def _unnamed_so_far(self, location: str) -> dict[str, int]:
+        """What moved without naming a lot, in the window, before the first lot was heard of; this event apart."""
+        days: dict[str, int] = {}
+        for _, row in self.draft.scan(evidence_key(self.sku, "")):
+            if isinstance(row, Evidence) and row.legs and row.event_time >= self.oldest:
+                days = _added(days, _unnamed(row, location, 1))
+        for before, after in self.demand.versions[-1:]:  # It is told with what is settled.
+            days = _added(days, _unnamed(after, location, -1))
+            days = _added(days, _unnamed(before, location, 1)) if before is not None else days
+        return days
+
+    def _tell_unnamed(self, location: str, versions: Sequence[Evidence]) -> None:
+        """Tell the lots of a position what its event moved without naming any."""
+        row = self.draft.get(lots_key(self.sku, location))
+        if not isinstance(row, Lots):
+            return
+        days = row.unnamed
+        for version, sign in zip(versions, (1,) if len(versions) == 1 else (-1, 1), strict=True):
+            days = _added(days, _unnamed(version, location, sign))
+        if days != row.unnamed:
+            self.draft.put(lots_key(self.sku, location), Lots(units=row.units, unnamed=days))
 
     def _change(self, before: Standing, after: Standing, line: str) -> None:
         """Sum what a claim line holds more than before, and set its timer."""
@@ -311,6 +340,9 @@ class Ledger:
             )
         if dropped or added or covered:
             buckets, kept = self._recount(location, buckets, kept, dropped, added)
+        lotted = location in self.lots or (known is not None and known.lotted)
+        if lotted and versions:
+            self._tell_unnamed(location, versions)
         on_hand = sum(buckets)
         type_, key, event_time = touch
         last = Touch(
@@ -333,7 +365,7 @@ class Ledger:
                 touches=(last, *touches),
                 moved_at=max(event_time, moved_at),
                 claims=(soft_was + soft, firm_was + firm, allocated_was + allocated),
-                lotted=location in self.lots or (known is not None and known.lotted),
+                lotted=lotted,
             ),
             terms,
             self.clock,
@@ -461,6 +493,14 @@ def _named(days: Sequence[str], said: Mapping[str, int]) -> tuple[str, ...]:
     """Add and remove days, as often as they are named."""
     times = _added(Counter(days), said)
     return tuple(sorted(day for day, often in times.items() for _ in range(often)))
+
+
+def _unnamed(version: Evidence, location: str, sign: int) -> dict[str, int]:
+    """Sellable units by day that an event brought to a position, if it named no lot."""
+    units = sign * moved_at(version, location)[0]
+    if not units or any(mark.line.startswith("L|") for mark in version.marks):
+        return {}
+    return {day_text(version.event_time // DAY): units}
 
 
 def _added(tally: Mapping[str, int], said: Mapping[str, int]) -> dict[str, int]:

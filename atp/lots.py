@@ -8,13 +8,15 @@ matter. A lot may be promised up to and including its last day. Source: docs/dom
 from collections.abc import Iterable, Mapping, Sequence
 
 from atp.availability import available, exposed, free, terms_of
-from atp.book import ChannelState, Leg, Mark, Position, escape, lots_key, unescape
+from atp.book import ChannelState, Leg, Lots, Mark, Position, escape, lots_key, unescape
 from atp.claims import day_number, day_text
 from atp.events import Fact, immutable
 
 NEVER = -1
 """No day."""
 AT_THE_FIRST_TICK = 0
+KEPT_DAYS = 30
+"""Days behind the window for which it is known what an expired lot was, and not only what is left of it."""
 
 
 @immutable
@@ -59,13 +61,37 @@ def of_words(tally: Mapping[str, int]) -> list[Lot]:
     return sorted(found, key=_earliest_first)
 
 
-def left(tally: Mapping[str, int], stock: int) -> list[Lot]:
+def left(row: Lots, stock: int) -> list[Lot]:
     """The lots that are still there, earliest expiry first, where `stock` units are there in all.
 
     What left of a lot beyond what came with that last day, or without naming one, left its earliest units. What the
-    lots have beyond the stock left without naming a lot: the earliest units of all.
+    lots have beyond the stock left without naming a lot: the earliest units of all, but none of a lot whose last day
+    was over when it left.
     """
-    lots = of_words(tally)
+    lots = _of_each(row)
+    beyond = max(0, sum(one.units for one in lots) - max(0, stock))
+    gone = [0] * len(lots)
+    taken = most = 0
+    for number, one in enumerate(lots):
+        late = 0 if one.expiry is None else max(0, -_after(row, one.expiry))
+        most = max(most, beyond - late)
+        gone[number] = min(one.units, most - taken)
+        taken += gone[number]
+    # What cannot have left any other lot left these after all.
+    for number, one in enumerate(lots):
+        more = min(one.units - gone[number], beyond - taken)
+        gone[number] += more
+        taken += more
+    return [
+        Lot(lot=one.lot, expiry=one.expiry, units=one.units - units)
+        for one, units in zip(lots, gone, strict=True)
+        if one.units > units
+    ]
+
+
+def _of_each(row: Lots) -> list[Lot]:
+    """What is left of each lot by what named it."""
+    lots = of_words(row.units)
     debts: dict[str, int] = {}
     for one in lots:
         if one.units < 0:
@@ -77,21 +103,37 @@ def left(tally: Mapping[str, int], stock: int) -> list[Lot]:
             debts[one.lot] -= owed
         if units > owed:
             found.append(Lot(lot=one.lot, expiry=one.expiry, units=units - owed))
-    beyond = sum(one.units for one in found) - max(0, stock)
-    kept = []
-    for one in found:
-        gone = min(one.units, max(0, beyond))
-        beyond -= gone
-        if one.units > gone:
-            kept.append(Lot(lot=one.lot, expiry=one.expiry, units=one.units - gone))
-    return kept
+    return found
 
 
-def expired_of(tally: Mapping[str, int], stock: int, today: int | None) -> int:
+def _after(row: Lots, day: int) -> int:
+    """Units that came, less those that left, after a day without naming a lot."""
+    last = day_text(day)
+    return sum(units for text, units in row.unnamed.items() if text > last)
+
+
+def forget(row: Lots, stock: int, oldest: int) -> Lots:
+    """Leave out what no event can change any more, `oldest` being the day from which on events may still come.
+
+    Of a lot that expired long before it only what is left stays, and of the days only those after a last day.
+    """
+    still = {(one.lot, one.expiry): one.units for one in left(row, stock)}
+    owing = {one.lot for one in of_words(row.units) if one.units < 0}
+    units = {}
+    for word, came in row.units.items():
+        (one,) = of_words({word: came})
+        old = one.expiry is not None and one.expiry < oldest - KEPT_DAYS and one.lot not in owing
+        if here := still.get((one.lot, one.expiry), 0) if old else came:
+            units[word] = here
+    first = min([oldest, *(one.expiry for one in of_words(units) if one.expiry is not None)])
+    return Lots(units=units, unnamed={text: n for text, n in row.unnamed.items() if day_number(text) > first})
+
+
+def expired_of(row: Lots, stock: int, today: int | None) -> int:
     """Units whose last day is over; none while no tick says what day it is."""
     if today is None:
         return 0
-    return sum(one.units for one in left(tally, stock) if one.expiry is not None and one.expiry < today)
+    return sum(one.units for one in left(row, stock) if one.expiry is not None and one.expiry < today)
 
 
 def asks_for_life(channels: Sequence[ChannelState]) -> bool:
@@ -106,7 +148,7 @@ def lives_of(channels: Sequence[ChannelState]) -> tuple[int, ...]:
 
 def layers_of(
     position: Position,
-    tally: Mapping[str, int],
+    row: Lots | None,
     lives: Sequence[int],
     claims: Mapping[int, int],
     today: int | None,
@@ -117,7 +159,7 @@ def layers_of(
     """
     if today is None:
         return [Layer(life=lives[-1], exposed=exposed(position), free=free(position))]
-    lots = left(tally, available(position) + position.expired) if tally else []
+    lots = left(row, available(position) + position.expired) if row else []
     shown, spare = [exposed(position)], [free(position)]
     for life in lives[1:]:
         lasting = sum(one.units for one in lots if one.expiry is not None and one.expiry >= today + life)
@@ -130,11 +172,11 @@ def layers_of(
     ]
 
 
-def ages_on(tallies: Iterable[Mapping[str, int]], lives: Sequence[int], today: int | None) -> int:
+def ages_on(rows: Iterable[Lots], lives: Sequence[int], today: int | None) -> int:
     """The next day on which some lot gets too old for somebody."""
     if today is None:
         return AT_THE_FIRST_TICK
-    last_days = {one.expiry for tally in tallies for one in of_words(tally) if one.expiry is not None}
+    last_days = {one.expiry for row in rows for one in of_words(row.units) if one.expiry is not None}
     days = [day - life + 1 for day in last_days for life in lives]
     return min((day for day in days if day > today), default=NEVER)
 

@@ -79,7 +79,7 @@ def settle_position(
     owed = min(0, returned) + min(0, quarantine) + min(0, damaged)
     lotted, expired = False, 0
     if has.lotted and isinstance(row := draft.get(lots_key(sku, location)), Lots):
-        lotted, expired = True, expired_of(row.units, sellable + owed, today_of(draft.tick))
+        lotted, expired = True, expired_of(row, sellable + owed, today_of(draft.tick))
     raw = sellable + owed - expired - soft - firm - allocated - terms.safety_stock
     atp = max(0, raw) if terms.eligible else 0
     verified_at = _verified(before, has)

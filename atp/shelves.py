@@ -17,18 +17,18 @@ class Shelves:
         self._lives = lives_of(channels)
         self._asked = {state.channel: terms_of(state).min_life_days for state in channels}
         self._today = today_of(draft.tick)
-        self._seen: list[dict[str, int]] = []
+        self._seen: list[Lots] = []
 
     def layers(self, location: str, position: Position, claimed: Mapping[str, int]) -> list[Layer]:
         """Cut what a position exposes; `claimed` are units of due claims placed there, by channel."""
         row = self._draft.get(lots_key(self._sku, location)) if position.lotted else None
-        tally = row.units if isinstance(row, Lots) else {}
-        if tally:
-            self._seen.append(tally)
+        lots = row if isinstance(row, Lots) else None
+        if lots is not None:
+            self._seen.append(lots)
         claims: dict[int, int] = {}
         for channel, units in claimed.items():
             claims[self._asked[channel]] = claims.get(self._asked[channel], 0) + units
-        return layers_of(position, tally, self._lives, claims, self._today)
+        return layers_of(position, lots, self._lives, claims, self._today)
 
     def ages_on(self) -> int:
         """The next day on which a lot that was looked at gets too old for somebody."""

@@ -263,7 +263,7 @@ class Tables:
                 one.units,
                 None if one.expiry is None or today is None else one.expiry - today,
             )
-            for one in left(self._lots.pop(place).units, self._lotted.pop(place))
+            for one in left(self._lots.pop(place), self._lotted.pop(place))
         )
 
     def _claim(self, key: str, row: Claim) -> None:

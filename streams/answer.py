@@ -86,7 +86,7 @@ def lots_at(row: Position, lots: Lots | None, today: int | None) -> list[Answer]
             "units": one.units,
             "days_left": None if one.expiry is None or today is None else one.expiry - today,
         }
-        for one in (left(lots.units, available(row) + row.expired) if lots else ())
+        for one in (left(lots, available(row) + row.expired) if lots else ())
     ]
 
 

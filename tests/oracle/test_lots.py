@@ -54,7 +54,9 @@ def test_the_judge_knows_what_lasts_long_enough() -> None:
 def a_lot_of_one_more(topics: Topics) -> None:
     row = codec.decode_row("L|A|S1", topics.rows[b"L|A|S1"])
     assert isinstance(row, Lots)
-    topics.rows[b"L|A|S1"] = codec.encode_row(Lots(units={word: units + 1 for word, units in row.units.items()}))
+    topics.rows[b"L|A|S1"] = codec.encode_row(
+        replace(row, units={word: units + 1 for word, units in row.units.items()})
+    )
 
 
 def goods_that_never_expire(topics: Topics) -> None:
