@@ -24,8 +24,8 @@ Condition = tuple[str, str, str, int, dict[str, str]]
 
 
 def owes(row: Row | None) -> bool:
-    """Say whether another bucket than sellable is below 0."""
-    return type(row) is Position and (row.returned < 0 or row.quarantine < 0 or row.damaged < 0)
+    """Say whether another bucket than sellable is below 0, or goods have expired."""
+    return type(row) is Position and (row.returned < 0 or row.quarantine < 0 or row.damaged < 0 or row.expired > 0)
 
 
 def in_order(row: Row | None) -> bool:
@@ -60,6 +60,8 @@ def _of_position(location: str, row: Position) -> Iterable[Condition]:
     owed = {b: -getattr(row, b) for b in ("returned", "quarantine", "damaged") if getattr(row, b) < 0}
     if owed:
         yield "debt", location, location, 0, {f"owed_by_{bucket}": str(units) for bucket, units in owed.items()}
+    if row.expired:
+        yield "expired_stock", location, location, 0, {"expired": str(row.expired)}
 
 
 def _of_transfer(scope: str, row: Transfer) -> Iterable[Condition]:

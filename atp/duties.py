@@ -30,6 +30,9 @@ DUTIES: dict[str, Duty] = {
     "debt": Duty(
         "MEDIUM", 24 * HOUR, 48 * HOUR, "returns", "find the receipt behind what was inspected, released or scrapped"
     ),
+    "expired_stock": Duty(
+        "MEDIUM", 0, 24 * HOUR, "store", "take the units off the shelf, and book them out: the lot, reason expired"
+    ),
     "late_event": Duty(
         "MEDIUM", 0, 72 * HOUR, "integration", "publish the suggested adjustment of the dead letter, or count the place"
     ),
