@@ -1,5 +1,5 @@
 -- What each node exposes to channels by the life that they ask for. In: nodes, promised, lots, lives, placed, skus.
--- Out: layers: on each the units for channels that ask for no more than its life.
+-- Out: layers: on each the units for channels that ask for no more than its life, shown and free.
 --
 -- For a life it is the least, over all lives up to it, of what lasts as long less the claims on goods of that life.
 
@@ -20,17 +20,20 @@ wanted AS (
     JOIN placed p ON p.sku = v.sku AND p.channel = v.channel
     WHERE p.need_day IS NULL GROUP BY ALL
 ),
+-- Beside what is shown, what serves promises: safety stock is in their service too.
 room AS (
-    SELECT n.sku, n.location, a.life, if(a.life = 0, n.atp, coalesce(l.units, 0) - coalesce(w.units, 0)) AS units
+    SELECT n.sku, n.location, a.life, coalesce(l.units, 0) - coalesce(w.units, 0) AS longer,
+        if(a.life = 0, n.atp, longer) AS units,
+        if(a.life = 0, if(n.eligible, n.available - n.claims, 0), longer) AS free
     FROM nodes n JOIN asked a USING (sku)
     LEFT JOIN lasting l USING (sku, location, life)
     LEFT JOIN wanted w USING (sku, location, life)
 ),
 shown AS (
-    SELECT sku, location, life,
-        greatest(0, min(units) OVER (PARTITION BY sku, location ORDER BY life))::BIGINT AS units
-    FROM room
+    SELECT sku, location, life, greatest(0, min(units) OVER upto)::BIGINT AS units,
+        greatest(0, min(free) OVER upto)::BIGINT AS free
+    FROM room WINDOW upto AS (PARTITION BY sku, location ORDER BY life)
 )
-SELECT sku, location, life,
-    units - coalesce(lead(units) OVER (PARTITION BY sku, location ORDER BY life), 0) AS units
-FROM shown;
+SELECT sku, location, life, units - coalesce(lead(units) OVER upto, 0) AS units,
+    free - coalesce(lead(free) OVER upto, 0) AS free
+FROM shown WINDOW upto AS (PARTITION BY sku, location ORDER BY life);

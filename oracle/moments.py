@@ -4,7 +4,8 @@ The present is worked out by files that read tables without caring which: so the
 side in a schema of their own, and the same files work all of them out at once.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -21,7 +22,10 @@ LIMITS = {"name": "VARCHAR", "units": "BIGINT"}
 THERE = "|"
 """Who takes from the one location that a request names; no channel is called so."""
 
-FILES = ("in_force", "stock", "closings", "counts", "positions", "clocks", "claims", "supply", "policies", "network")
+FILES = (
+    "in_force", "stock", "closings", "counts", "positions", "clocks", "claims", "supply", "policies", "lots", "network",
+    "layers",
+)  # fmt: skip
 
 Run = Callable[..., None]
 """Runs SQL files by their names."""
@@ -29,7 +33,7 @@ Run = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The location that a request names, where it serves the channel."""
+    """A layer of the location that a request names, where it serves the channel."""
 
     units: int
     cell: Cell
@@ -60,7 +64,7 @@ def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> Non
     for name, sku in skus(db):
         channel, location = asked[name]
         kept = {one: rings.get((name, one), 0) for one in sku.channels}
-        units = limit(sku, kept, channel, places.get(name) if location else None, named=bool(location))
+        units = limit(sku, kept, channel, places.get(name, []) if location else None)
         if (today := days.get(name)) is not None:
             units = min(units, kept.get(channel, 0) + max(0, today))
         table.add((name, units))
@@ -68,32 +72,38 @@ def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> Non
     db.execute("SET search_path = 'main'")
 
 
-def limit(sku: Sku, rings: dict[str, int], channel: str, place: Place | None, *, named: bool) -> int:
-    """Units that a request of a channel may take, of all its places or of the one that it names.
+def limit(sku: Sku, rings: dict[str, int], channel: str, here: Sequence[Place] | None) -> int:
+    """Units that a request of a channel may take, of all its places or, where it names one, of that one's layers.
 
     `rings` are what of each ring-fence stock can serve; its own is not in its way.
     """
     promises = [*sku.owed, *(Promise(units, other) for other, units in rings.items() if other != channel and units)]
-    if not named:
+    if here is None:
         return takeable(sku.room, promises, channel)
-    if place is None:
-        return 0
-    # The one place becomes a cell of its own.
-    room = {**sku.room, place.cell: sku.room.get(place.cell, 0) - place.units, place.cell | {THERE}: place.units}
+    # The one place becomes cells of its own.
+    room = dict(sku.room)
+    for place in here:
+        room[place.cell] = room.get(place.cell, 0) - place.units
+        room[place.cell | {THERE}] = place.units
     return takeable(room, promises, THERE)
 
 
-def _places(db: duckdb.DuckDBPyConnection) -> dict[str, Place]:
+def _places(db: duckdb.DuckDBPyConnection) -> dict[str, list[Place]]:
     rows = db.execute(
         """
-        SELECT m.name, n.atp, s.channels
-        FROM main.moments m JOIN nodes n ON n.sku = m.name AND n.location = m.location
-        JOIN sells_at a ON a.sku = m.name AND a.location = m.location AND a.channel = m.answered_for
-        JOIN (SELECT sku, location, list(channel) AS channels FROM served GROUP BY ALL) s
-            ON s.sku = m.name AND s.location = m.location
+        SELECT m.name, y.units, list(s.channel)
+        FROM main.moments m JOIN layers y ON y.sku = m.name AND y.location = m.location
+        JOIN served s ON s.sku = m.name AND s.location = m.location
+        JOIN lives v ON v.sku = m.name AND v.channel = s.channel AND v.life <= y.life
+        WHERE y.units > 0
+        GROUP BY m.name, y.life, y.units, m.answered_for
+        HAVING list_contains(list(s.channel), m.answered_for)
         """
     ).fetchall()
-    return {name: Place(units, frozenset((ANY_NODE, *channels))) for name, units, channels in rows}
+    found: dict[str, list[Place]] = defaultdict(list)
+    for name, units, channels in rows:
+        found[name].append(Place(units, frozenset((ANY_NODE, *channels))))
+    return found
 
 
 def _days(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
