@@ -16,7 +16,7 @@ from tests.oracle.wild_promises import WildPromises
 WINDOW = 7 * DAY
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3, 12, 16])
+@pytest.mark.parametrize("seed", [0, 1, 3, 14, 16])
 def test_pipeline_and_judge_agree(seed: int) -> None:
     log = WildPromises(seed, 300, ticks=seed % 2 == 0).log()
     db, found = judged(folded(log, WINDOW), WINDOW)

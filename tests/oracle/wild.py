@@ -48,6 +48,7 @@ class Wild:
 
     def __init__(self, seed: int, length: int, *, ticks: bool) -> None:
         self.chance = random.Random(seed)
+        self.of_lots = random.Random(f"lots {seed}")
         self.length = length
         self.ticks = ticks
         self.now = BEGIN
@@ -135,12 +136,13 @@ class Wild:
 
     def _of_lot(self, fact: Fact) -> Fact:
         """Name a lot of some goods, or the day until which they last."""
-        chance = self.chance
+        chance = self.of_lots
         if fact.sku == "A0" or chance.random() < 0.6:
             return fact
         lot = chance.choice((None, "L-1", "L|2", "L|2"))
-        days = chance.choice((5, 12, 20, 30))
-        return replace(fact, lot=lot, expiry=chance.choice((None, day_text(BEGIN // DAY + days))))
+        return replace(
+            fact, lot=lot, expiry=chance.choice((None, day_text(BEGIN // DAY + chance.choice((5, 12, 20, 30)))))
+        )
 
     def _reversal(self, number: int) -> Event:
         chance, time = self.chance, self._time()
@@ -180,6 +182,6 @@ class Wild:
                 share_percent=chance.choice((None, 50, 33)),
                 cap=chance.choice((None, None, 7)),
                 locations=chance.choice((None, None, ("DC1", "S1"))),
-                min_life_days=chance.choice((None, None, 1, 3)),
+                min_life_days=self.of_lots.choice((None, None, 1, 3)),
             ),
         )
