@@ -84,7 +84,8 @@ def limit(sku: Sku, rings: dict[str, int], channel: str, here: Sequence[Place] |
     room = dict(sku.room)
     for place in here:
         room[place.cell] = room.get(place.cell, 0) - place.units
-        room[place.cell | {THERE}] = place.units
+        alone = place.cell | {THERE}
+        room[alone] = room.get(alone, 0) + place.units
     return takeable(room, promises, THERE)
 
 
