@@ -14,6 +14,7 @@ from atp.events import (
     GoodsReceived,
     PolicyChanged,
     PolicyFields,
+    Ref,
     ReservationPlaced,
     SaleRecorded,
 )
@@ -39,8 +40,13 @@ def shelves(draw: st.DrawFn) -> list[Event]:
     for channel, days in (("web", draw(st.integers(0, 4))), ("store", draw(st.sampled_from((0, 0, 2))))):
         policy = PolicyFields(min_life_days=days, locations=draw(st.sampled_from((None, None, MIXED.places[:1]))))
         paper = Document("policy", channel, 1)
-        events.append(more(PolicyChanged, 0, sku="", channel=channel, document=paper, policy=policy))
-    for n in range(draw(st.integers(0, 8))):
+        events.append(more(PolicyChanged, 0, event_time=EIGHT, sku="", channel=channel, document=paper, policy=policy))
+    for n in range(draw(st.integers(0, 2))):
+        channel, place = draw(st.sampled_from(("web", "web", "store"))), draw(st.sampled_from(MIXED.places))
+        order, units = Ref(f"C-{n}", 1), draw(st.integers(1, 6))
+        paper = Document("reservation", f"C-{n}", 1)
+        events.append(more(ReservationPlaced, units, document=paper, order=order, channel=channel, location=place))
+    for n in range(draw(st.integers(0, 6))):
         events.append(draw(strategies.facts(MIXED, Document("paper", f"D-{n}", 1))))
         if draw(st.integers(0, 4)) == 0:
             events.append(draw(strategies.reversals(MIXED, events[-1], Document("paper", f"V-{n}", 1))))  # type: ignore[arg-type]
