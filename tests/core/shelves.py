@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from atp.claims import day_text
 from atp.events import (
     DAY,
+    HOUR,
     MINUTE,
     AllocationGranted,
     Document,
@@ -24,7 +25,7 @@ from tests.core.strategies import EIGHT, World, tick
 
 TODAY = EIGHT // DAY
 OFTEN = (GoodsReceived, GoodsReceived, GoodsReceived, SaleRecorded, ReservationPlaced, ReservationPlaced)
-MIXED = World(kinds=(*OFTEN, *strategies.ALL_KINDS), promises=True, lots=True)
+MIXED = World(kinds=(*OFTEN, *strategies.ALL_KINDS), promises=True, lots=True, step=20 * HOUR)
 
 
 @st.composite
