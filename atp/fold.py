@@ -82,7 +82,7 @@ from atp.policy import declared, without_covered
 from atp.promises import confirmed_late, grant, request, supply
 from atp.quiet import is_quiet
 from atp.risk import NEGATIVE_STOCK
-from atp.room import adds, if_room
+from atp.room import adds, if_room, names_a_lot
 from atp.telling import hold_back
 
 __all__ = ["Frame", "Outcome", "Verdict", "fold"]
@@ -263,7 +263,7 @@ def _version(event: Fact, rank: str, mine: bytes, policies: SkuPolicies) -> Evid
     silent = isinstance(event, SaleRecorded) and not till
     legs = legs_of(event, till=till)
     marks = () if silent else tuple(mark for mark in marks_of(event) if mark.units)
-    if event.lot is not None or event.expiry is not None:
+    if names_a_lot(event):
         marks += lot_marks(event, legs)
     return Evidence(
         type=type(event).__name__,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from atp.book import (
     Bills,
     Claim,
+    Lots,
     Masters,
     Network,
     Policies,
@@ -85,6 +86,10 @@ TOO_MUCH: dict[type[Row], tuple[str, str]] = {
     Transfer: ("a line of a transfer", "Ship the rest under another transfer"),
     Masters: ("master data", "Send it as a revision (`rev`) of the paper that it replaces"),
     Bills: ("what a kit is made of", "Send a bill as a revision (`rev`) of the paper that it replaces"),
+    Lots: (
+        "lots of a position",
+        "Name the lot of goods, not each unit's own number; book out, by its lot, what is gone",
+    ),
     Position: ("counts of the window", "Count less often, or wait until the window has passed the counts before"),
     Network: (
         "supply and demand of days to come",
@@ -96,12 +101,12 @@ TOO_MUCH: dict[type[Row], tuple[str, str]] = {
 
 def adds(event: Fact | Reversal, *, named: bool) -> bool:
     """Say whether a fact may add to a row that grows: a plain sale does not. `named` tells of a new channel."""
-    return named or event.order is not None or isinstance(event, GROWING)
+    return named or event.order is not None or isinstance(event, GROWING) or names_a_lot(event)
 
 
 def if_room(rows: Rows, event: Event, outcome: Outcome) -> Outcome:
     """Return the outcome, or refuse the event where a row of its own would grow beyond `ROW_MAX`."""
-    if not outcome.changes or isinstance(event, NEVER_REFUSED):
+    if not outcome.changes or (isinstance(event, NEVER_REFUSED) and not _brings_a_lot(event)):
         return outcome
     own = (event.sku, event.kit) if isinstance(event, MasterChanged) else (event.sku,)
     for key, row in outcome.changes.items():
@@ -116,6 +121,15 @@ def if_room(rows: Rows, event: Event, outcome: Outcome) -> Outcome:
     return outcome
 
 
+def names_a_lot(event: Event) -> bool:
+    """Say whether an event speaks of a lot, or of goods with a last day."""
+    return event.lot is not None or event.expiry is not None
+
+
+def _brings_a_lot(event: Event) -> bool:
+    return isinstance(event, GoodsReceived) and names_a_lot(event)
+
+
 def _lines(row: Row | None) -> int:
     """The entries of a row whose entries are short; 0 of another, and of an empty one."""
     match row:
@@ -123,6 +137,8 @@ def _lines(row: Row | None) -> int:
             return len(row.said)
         case Claim():
             return len(row.tally)
+        case Lots():
+            return len(row.units)
         case Transfer():
             return len(row.etas)
         case Network():
@@ -153,6 +169,8 @@ def _entries(row: Row) -> Sequence[tuple[str, ...]]:
             return [(one.key, one.location, one.channel) for one in row.said]
         case Claim():
             return [(word,) for word in row.tally]
+        case Lots():
+            return [(word,) for word in row.units]
         case Transfer():
             return [(day,) for day in row.etas]
         case Masters():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atp.book import ChannelState, Claim, PolicyEntry, Row, Summary, claim_key, summary_key
+from atp.book import ChannelState, Claim, Lots, PolicyEntry, Row, Summary, claim_key, lots_key, summary_key
 from atp.events import (
     DAY,
     AllocationGranted,
@@ -69,6 +69,7 @@ GROWING: dict[str, Callable[[int], Event]] = {
     "ASNs": lambda n: said(AsnShipped, n, 1, purchase_order=O1, eta="2026-11-25"),
     "master data": lambda n: said(MasterChanged, n, attributes={"pack": "6"}),
     "an order's shipments": lambda n: said(ShipmentConfirmed, n, 1, order=O1, location=PLACE, channel=PLACE),
+    "lots": lambda n: said(GoodsReceived, n, 1, location="S1", lot=f"{LONG}{n:05}"),
     "channels": lambda n: said(SaleRecorded, n, 1, location="S1", channel=f"{n:064}"),
 }
 
@@ -78,6 +79,7 @@ NEARLY_FULL: dict[str, tuple[str, Row]] = {
         claim_key("A", "O-1|1"),
         Claim(tally={f"out|{PLACE}|{PLACE}|{EIGHT - n}": 1 for n in range(2_050)}, last_time=EIGHT),
     ),
+    "lots": (lots_key("A", "S1"), Lots(units={f"|{LONG}0{n}": 1 for n in range(10_000, 11_745)}, unnamed={})),
     "channels": (
         summary_key("A"),
         replace(
