@@ -132,7 +132,8 @@ class _Derivation:
         if position.expired:
             yield _step("expired", -position.expired, "their last day is over", last)
         for one in lots_at(position, row, today_of(tick_of(self._rows))):
-            days = "" if one["days_left"] is None else f", {one['days_left']} days left"
+            left = one["days_left"]
+            days = "" if left is None else ", expired" if left < 0 else f", {left} days left"
             until = f"until {one['expiry']}{days}" if one["expiry"] else "nobody said until when"
             yield _step(
                 f"lot {one['lot']}" if one["lot"] else "of one last day", None, f"{one['units']} units {until}", last
