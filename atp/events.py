@@ -418,6 +418,10 @@ class PolicyFields:
     """Percent of the last one told that it must differ by; the greater of the two holds."""
     ttl_s: int | None = None
     """Seconds for which a channel's answer is good: it is told again before."""
+    buffer_by_rate: bool | None = None
+    """Whether a channel's buffer covers what is drawn within its lags, at the rates of the SKU."""
+    order_lag_s: int | None = None
+    """Seconds until orders of the channel reach us."""
 
 
 @immutable

@@ -241,6 +241,7 @@ _LIMITS = {
     "moq": QUANTITY_MAX, "pack": QUANTITY_MAX, "high_water_days": 3_650, "approve_above": QUANTITY_MAX,
     "tolerance_units": QUANTITY_MAX, "tolerance_percent": 100, "grace_hours": 24 * 365, "verify_days": 3_650,
     "publish_units": QUANTITY_MAX, "publish_percent": 100, "ttl_s": 86_400 * 365,
+    "order_lag_s": 86_400 * 365,
 }  # fmt: skip
 
 

@@ -228,7 +228,12 @@ def settle_channel(
             computed_at=draft.tick,
             cause=draft.cause,
             figures=ChannelFigures(
-                ring=drawn.ring, pool=drawn.pool, share_percent=named.share_percent, buffer=named.buffer, cap=named.cap
+                ring=drawn.ring,
+                pool=drawn.pool,
+                share_percent=named.share_percent,
+                buffer=named.buffer,
+                cap=named.cap,
+                buffer_rate=named.rate,
             ),
             next_available=next((one for one in dates if one.quantity > 0), None) if dates and not atp else None,
             horizon=dates,

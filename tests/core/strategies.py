@@ -341,6 +341,9 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "cap": st.integers(0, 8),
     "locations": st.lists(st.sampled_from(PLACES), unique=True, max_size=3).map(tuple),
     "low_at": st.integers(0, 3),
+    "buffer_by_rate": st.sampled_from((True, True, True, False)),
+    "lag_s": st.sampled_from((60, 7_200, 100_000)),
+    "order_lag_s": st.sampled_from((300, 50_000)),
 }
 PARAMETERS_OF_SUPPLY: dict[str, st.SearchStrategy[Any]] = {
     "dock_days": st.integers(0, 2),
