@@ -136,7 +136,7 @@ def skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
         UNION ALL
         SELECT sku, 'ring', channel, open, priority, NULL FROM rings WHERE open > 0
         UNION ALL
-        SELECT sku, 'meets', channel, 0, 0, list(other) FROM meets GROUP BY ALL
+        SELECT sku, 'meets', channel, 0, 0, list(other) FROM meets SEMI JOIN promised USING (sku) GROUP BY ALL
         UNION ALL
         SELECT n.sku, 'room', '', n.atp, 0, s.channels
         FROM nodes n SEMI JOIN promised USING (sku) LEFT JOIN (
