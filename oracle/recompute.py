@@ -104,8 +104,9 @@ def _draw(db: duckdb.DuckDBPyConnection) -> None:
     ((database,),) = db.execute("SELECT current_database()").fetchall()
     db.execute("CREATE OR REPLACE SCHEMA minute")
     for name in (*TABLES, "answers"):
-        until = "" if name == "answers" else "JOIN main.rated_until u USING (part) WHERE off <= u.until"
-        db.execute(f"CREATE TABLE minute.{name} AS SELECT t.* FROM main.{name} t {until}")
+        whole = db.table(f"main.{name}")
+        known = whole if name == "answers" else whole.join(db.table("main.rated_until"), "part").filter("off <= until")
+        known.select(", ".join(whole.columns)).create(f"minute.{name}")
     db.execute(f'USE "{database}".minute')
     _run(db, "admission")
     _settle_verdicts(db)

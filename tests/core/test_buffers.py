@@ -11,10 +11,7 @@ from atp.availability import terms_of
 from atp.book import ChannelState, Summary, Timer
 from atp.effects import AvailabilityChanged, BufferRate
 from atp.events import (
-    DAY,
-    HOUR,
     MINUTE,
-    SECOND,
     Document,
     Event,
     GoodsReceived,
@@ -26,7 +23,6 @@ from atp.events import (
     SaleRecorded,
     SaleVoided,
     ShipmentConfirmed,
-    TimeTicked,
     TransferApproved,
 )
 from atp.events import EventRef as Named
@@ -87,7 +83,7 @@ def told(folded: Folded, channel: str = "market") -> list[tuple[int, int]]:
 
 
 def test_what_others_draw_while_the_copy_is_stale() -> None:
-    """100 units in the last five minutes are 20 a minute; in the 10 minutes of the lag 200, of which half are shared."""
+    """100 units in five minutes are 20 a minute; in the 10 minutes of the lag 200, and half of them are shared."""
     folded = Folded(
         [policy(replace(BY_RATE, share_percent=50)), STOCK, tick(at(0)), sale(1, 100, "store"), tick(at(2))]
     )
@@ -269,7 +265,7 @@ ticking = st.lists(st.sampled_from((0.1, 0.3, 0.8, 1, 2, 3, 59, 60)), min_size=1
 
 
 def with_ticks(pieces: list[list[Event]], steps: list[float], *, late: bool) -> list[Event]:
-    """A tick after each piece; `late` ones begin after all that happened, so that nothing is dated ahead of the first."""
+    """A tick after each piece; `late` ones begin after all that happened: nothing is dated ahead of the first."""
     now = 310.0 if late else -1.0
     log: list[Event] = [] if late else [tick(at(now))]
     for piece, step in zip(pieces, steps, strict=False):
