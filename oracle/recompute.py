@@ -101,17 +101,16 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int, moment_events: int 
 
 def _draw(db: duckdb.DuckDBPyConnection) -> None:
     """Judge the ledger as it stood when the rates were judged last, in a schema of its own: what was drawn by then."""
-    ((database,),) = db.execute("SELECT current_database()").fetchall()
     db.execute("CREATE OR REPLACE SCHEMA minute")
     for name in (*TABLES, "answers"):
         whole = db.table(f"main.{name}")
         known = whole if name == "answers" else whole.join(db.table("main.rated_until"), "part").filter("off <= until")
         known.select(", ".join(whole.columns)).create(f"minute.{name}")
-    db.execute(f'USE "{database}".minute')
+    db.execute("SET search_path = 'minute'")
     _run(db, "admission")
     _settle_verdicts(db)
     _run(db, "in_force", "clocks", "claims")
-    db.execute(f'USE "{database}".main')
+    db.execute("SET search_path = 'main'")
     _run(db, "draws")
     db.execute("DROP SCHEMA minute CASCADE")
 

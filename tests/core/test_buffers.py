@@ -232,7 +232,7 @@ def bustle(draw: st.DrawFn) -> list[list[Event]]:
             st.sampled_from((SaleRecorded, SaleRecorded, ReservationPlaced, ShipmentConfirmed, TransferApproved))
         )
         line = draw(strategies.facts(strategies.NARROW, Document("paper", f"D-{n}", 1), kind))
-        line = replace(line, event_time=at(draw(times)), quantity=draw(st.integers(1, 40)))
+        line = replace(line, event_time=at(draw(times)), quantity=draw(st.integers(1, 3) | st.integers(1, 40)))
         if isinstance(line, ReservationPlaced) and draw(st.booleans()):
             line = replace(line, state="soft", expires_at=line.event_time + draw(st.integers(1, 9)) * MINUTE)
         events.append(line)
