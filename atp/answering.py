@@ -127,11 +127,13 @@ def settle(
     for event_time, units in ledger.taken:
         minutes = take(minutes, event_time // MINUTE, units, now // MINUTE - FAST_MINUTES)
         hours = take(hours, event_time // HOUR, units, now // HOUR - SLOW_HOURS)
-    draws = summary.draws
+    draws, unjudged = summary.draws, False
     if draws is not None:
-        draws = buffers.moved(draws, (*ledger.demand.asked, *ledger.demand.sold), now)
+        draws = buffers.moved(draws, (*ledger.demand.asked, *ledger.demand.sold), now, draft.tick)
+        unjudged = draws != summary.draws
     elif not before and buffers.asked(draft, summary):
         draws = buffers.gathered(draft, sku, now)
+        unjudged = draws != ()
     accounts = summary.accounts
     if ledger.accounts:
         accounts = dict(accounts)
@@ -153,7 +155,7 @@ def settle(
         advise_at=summary.advise_at if summary.channels else asked(draft, summary),
         draws=draws,
     )
-    if draws and draws != summary.draws:
+    if unjudged:
         settled = look_later(draft, sku, settled, _next_minute(draft.tick))
     if matured:
         settled = reassess(draft, sku, settled, now)  # It surveys the network anew, and judges that.
@@ -624,7 +626,7 @@ def _drawn_lately(draft: Draft, sku: str, summary: Summary) -> Summary:
         return summary
     if wanted:
         summary = replace(summary, draws=buffers.gathered(draft, sku, summary.clock))
-    return summary if wanted and not summary.draws else look_later(draft, sku, summary, _next_minute(draft.tick))
+    return summary if summary.draws == () else look_later(draft, sku, summary, _next_minute(draft.tick))
 
 
 def _due_claims(draft: Draft, sku: str) -> dict[str, tuple[int, int, int]]:
@@ -656,7 +658,7 @@ def look(draft: Draft, sku: str, summary: Summary, tick: int, last: int | None) 
             if close_when_calm(draft, sku, kind, key[len(prefix) :], tick, NEGATIVE_CALM):
                 assert isinstance(row, Risk)
                 next_look.append((row.calm_since or tick) + NEGATIVE_CALM)
-    if summary.draws is not None:
+    if summary.draws is not None or last is None:
         if last is None or last // MINUTE < tick // MINUTE:
             summary = _judge_rates(draft, sku, summary, tick)
             changes = buffers.next_change(summary.draws or (), tick)
@@ -680,7 +682,8 @@ def _judge_rates(draft: Draft, sku: str, summary: Summary, tick: int) -> Summary
     """Judge the rates that buffers follow; answer anew where a buffer changes."""
     if not buffers.asked(draft, summary):
         return replace(summary, draws=None)
-    draws = buffers.judged(summary.draws or (), tick)
+    known_draws = summary.draws if summary.draws is not None else buffers.gathered(draft, sku, summary.clock)
+    draws = buffers.judged(known_draws or (), tick)
     terms = {state.channel: state.terms for state in summary.channels}
     channels = []
     for state in summary.channels:

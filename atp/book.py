@@ -170,7 +170,8 @@ class Summary:
     advise_at: int = 0
     """The second of the last reminder to work its advice out; 0 where no policy asks for any."""
     draws: tuple[Draws, ...] | None = None
-    """By channel, those that drew or did when the rates were judged; None where no policy asks for a buffer by rate."""
+    """By channel, those that drew or did when the rates were judged; None where no policy asks for a
+    buffer by rate, and before the first tick."""
 
 
 @immutable

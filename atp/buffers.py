@@ -47,9 +47,9 @@ def asked(draft: Draft, summary: Summary) -> bool:
 # What was drawn -------------------------------------------------------------------------------------------
 
 
-def gathered(draft: Draft, sku: str, clock: int) -> tuple[Draws, ...]:
-    """What channels drew lately, as far as the window remembers, for a SKU that nobody asked it of before."""
-    return moved((), _drawn(draft, sku), clock)
+def gathered(draft: Draft, sku: str, clock: int) -> tuple[Draws, ...] | None:
+    """What channels drew lately, as far as the window remembers; None as long as there is no tick to judge it at."""
+    return None if draft.tick is None else moved((), _drawn(draft, sku), clock, draft.tick)
 
 
 def _drawn(draft: Draft, sku: str) -> Iterable[Taken]:
@@ -65,14 +65,15 @@ def _drawn(draft: Draft, sku: str) -> Iterable[Taken]:
                     yield row.channel or ALL_CHANNEL, row.event_time, leg.quantity
 
 
-def moved(known: Sequence[Draws], drawn: Iterable[Taken], clock: int) -> tuple[Draws, ...]:
-    """Add what was drawn, and forget what the SKU's clock has passed."""
+def moved(known: Sequence[Draws], drawn: Iterable[Taken], clock: int, tick: int | None) -> tuple[Draws, ...]:
+    """Add what was drawn, and forget what no tick to come asks for, however far ahead an event is dated."""
+    now = clock if tick is None else min(clock, tick)
     by_channel = {one.channel: one for one in known}
     more: dict[str, list[tuple[int, int]]] = {}
     for channel, event_time, units in drawn:
         if units:
             more.setdefault(channel, []).append((event_time, units))
-    first_minute, first_hour = clock // MINUTE - FAST_MINUTES, clock // HOUR - SLOW_HOURS
+    first_minute, first_hour = now // MINUTE - FAST_MINUTES, now // HOUR - SLOW_HOURS
     found = []
     for channel in sorted(by_channel.keys() | more.keys()):
         one = by_channel.get(channel) or Draws(channel=channel, minutes=(), hours=(), fast=0, slow=0)

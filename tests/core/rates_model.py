@@ -56,12 +56,11 @@ def drawn_at_last_minute(log: Sequence[Event], window: int, decisions: Decisions
     for sku in j.skus():
         if not any(p.sku in ("", sku) for p in asking):
             continue
-        clock = j.clocks.get(sku, 0)
         minutes, hours = Counter[str](), Counter[str]()
         for channel, time, units in _taken(j.facts(sku), decisions, j.tick):
-            if max(tick // MINUTE, clock // MINUTE) - 5 <= time // MINUTE <= tick // MINUTE:
+            if tick // MINUTE - 5 <= time // MINUTE <= tick // MINUTE:
                 minutes[channel] += units
-            if max(tick // HOUR, clock // HOUR) - 24 <= time // HOUR <= tick // HOUR:
+            if tick // HOUR - 24 <= time // HOUR <= tick // HOUR:
                 hours[channel] += units
         found[sku] = {name: Drawn(minutes[name], hours[name]) for name in minutes.keys() | hours.keys()}
     return defaultdict(dict, found)

@@ -214,6 +214,12 @@ def test_a_policy_that_ends_takes_the_buffer_along() -> None:
     assert summary.draws is None
 
 
+def test_an_event_that_is_dated_ahead_hides_no_rush() -> None:
+    """A register whose clock is wrong by hours moves the SKU's clock; the sales of these minutes count all the same."""
+    folded = Folded([policy(), STOCK, tick(at(0)), sale(1, 10, "store"), sale(600, 1, "web"), tick(at(2))])
+    assert terms_of(state(folded)).buffer == 20
+
+
 def test_a_wide_policy_holds_for_skus_that_come_later() -> None:
     folded = Folded([policy(sku=""), STOCK, sale(1, 10, "store"), tick(at(2))])
     assert terms_of(state(folded)).buffer == 20
