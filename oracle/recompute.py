@@ -109,7 +109,7 @@ def _draw(db: duckdb.DuckDBPyConnection) -> None:
     db.execute("SET search_path = 'minute'")
     _run(db, "admission")
     _settle_verdicts(db)
-    _run(db, "in_force", "clocks", "claims")
+    _run(db, "in_force", "bills", "clocks", "claims")
     db.execute("SET search_path = 'main'")
     _run(db, "draws")
     db.execute("DROP SCHEMA minute CASCADE")

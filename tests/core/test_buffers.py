@@ -253,7 +253,7 @@ def bustle(draw: st.DrawFn) -> list[list[Event]]:
             buffer=draw(st.sampled_from((None, 3))),
             locations=draw(st.sampled_from((None, None, ("S1",), ("S2",)))),
         )
-        id_, channel = draw(st.sampled_from("PQ")), draw(st.sampled_from(("", "web", "store")))
+        id_, channel = draw(st.sampled_from((("P", ""), ("Q", "web"), ("R", "store"))))
         minutes = draw(st.sampled_from((-60, -60, 3, 65)))
         events.append(
             policy(fields, id=id_, rev=n, channel=channel, minutes=minutes, sku=draw(st.sampled_from(("", "A"))))
