@@ -171,6 +171,16 @@ def test_rates_wait_for_a_full_minute() -> None:
     assert terms_of(state(folded)).buffer == 20
 
 
+def test_a_look_in_the_middle_of_a_minute_judges_no_rate() -> None:
+    """A policy that begins then is applied; what was sold in between waits for the full minute all the same."""
+    begins = policy(PolicyFields(cap=500), id="cap", channel="web", minutes=1.5)
+    folded = Folded([policy(), begins, STOCK, tick(at(1)), sale(1.2, 10, "store"), tick(at(1.6))])
+    assert state(folded, "web").atp == 500
+    assert terms_of(state(folded)).buffer == 0
+    folded.send(tick(at(2)))
+    assert terms_of(state(folded)).buffer == 20
+
+
 def test_the_answer_changes_only_with_the_buffer() -> None:
     """Ticks that find the same rates, or rates that come to the same buffer, say nothing."""
     folded = Folded([policy(), STOCK, sale(1, 30, "store"), tick(at(2))])
@@ -254,7 +264,7 @@ def bustle(draw: st.DrawFn) -> list[list[Event]]:
             locations=draw(st.sampled_from((None, None, ("S1",), ("S2",)))),
         )
         id_, channel = draw(st.sampled_from((("P", ""), ("Q", "web"), ("R", "store"))))
-        minutes = draw(st.sampled_from((-60, -60, 3, 65)))
+        minutes = draw(st.sampled_from((-60, -60, 0.2, 1.4, 3, 65)))
         events.append(
             policy(fields, id=id_, rev=n, channel=channel, minutes=minutes, sku=draw(st.sampled_from(("", "A"))))
         )
