@@ -7,6 +7,7 @@ something is promised or coming, the network says what that leaves each channel.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from atp import buffers
 from atp import network as net
 from atp.availability import exposed, terms_of, uncovered
 from atp.book import (
@@ -86,7 +87,10 @@ class SkuPolicies:
         return self.book.node(location)
 
     def channel(self, channel: str) -> ChannelTerms | None:
-        return self.book.channel(channel)
+        terms = self.book.channel(channel)
+        if terms is not None and terms.rate is not None and self.summary.draws:
+            return buffers.by_rate(terms, channel, self.summary.draws, self.book.channel)
+        return terms
 
     def supply(self, location: str) -> SupplyTerms:
         return self.book.supply(location)
@@ -125,6 +129,13 @@ def settle(
     for event_time, units in ledger.taken:
         minutes = take(minutes, event_time // MINUTE, units, now // MINUTE - FAST_MINUTES)
         hours = take(hours, event_time // HOUR, units, now // HOUR - SLOW_HOURS)
+    draws, unjudged = summary.draws, False
+    if draws is not None:
+        draws = buffers.moved(draws, (*ledger.demand.asked, *ledger.demand.sold), now, draft.tick)
+        unjudged = draws != summary.draws
+    elif not before and buffers.asked(draft, summary):
+        draws = buffers.gathered(draft, sku, now)
+        unjudged = draws != ()
     accounts = summary.accounts
     if ledger.accounts:
         accounts = dict(accounts)
@@ -144,7 +155,10 @@ def settle(
         copied=summary.copied,
         compared=summary.compared,
         advise_at=summary.advise_at if summary.channels else asked(draft, summary),
+        draws=draws,
     )
+    if unjudged:
+        settled = look_later(draft, sku, settled, _next_minute(draft.tick))
     if matured:
         settled = reassess(draft, sku, settled, now)  # It surveys the network anew, and judges that.
     elif network is not None:
@@ -568,6 +582,7 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
 
     `naming` is a channel that has just been named.
     """
+    summary = _drawn_lately(draft, sku, summary)
     policies = SkuPolicies(draft, sku, summary, now)
     summary = advise_later(draft, sku, replace(summary, advise_at=asked(draft, summary)), max(now, draft.tick or 0))
     claims = _due_claims(draft, sku) if summary.promised else None
@@ -623,6 +638,16 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
     return watch(draft, sku, replace(summary, channels=answered))
 
 
+def _drawn_lately(draft: Draft, sku: str, summary: Summary) -> Summary:
+    """Begin or end to keep what channels draw, as policies ask for it: both wait for the next full minute."""
+    wanted = buffers.asked(draft, summary)
+    if wanted == (summary.draws is not None):
+        return summary
+    if wanted:
+        summary = replace(summary, draws=buffers.gathered(draft, sku, summary.clock))
+    return summary if summary.draws == () else look_later(draft, sku, summary, _next_minute(draft.tick))
+
+
 def _due_claims(draft: Draft, sku: str) -> dict[str, tuple[int, int, int]]:
     """Units of claims that are due, by location, in the order of HOLDS."""
     sums: dict[str, list[int]] = {}
@@ -652,6 +677,13 @@ def look(draft: Draft, sku: str, summary: Summary, tick: int, last: int | None) 
             if close_when_calm(draft, sku, kind, key[len(prefix) :], tick, NEGATIVE_CALM):
                 assert isinstance(row, Risk)
                 next_look.append((row.calm_since or tick) + NEGATIVE_CALM)
+    if summary.draws is not None or last is None:
+        if last is None or last // MINUTE < tick // MINUTE:
+            summary = _judge_rates(draft, sku, summary, tick)
+            changes = buffers.next_change(summary.draws or (), tick)
+            next_look += [changes] if changes is not None else []
+        else:
+            next_look.append(_next_minute(tick))
     rate = per_minute(summary, tick)
     for state in summary.channels:
         near = rate > 0 and may_run_short(rate, state)
@@ -672,6 +704,25 @@ def _age_later(draft: Draft, sku: str, summary: Summary, network: Network) -> Su
     if network.ages_on == NEVER:
         return summary
     return look_later(draft, sku, summary, max(SECOND, network.ages_on * DAY))
+
+
+def _judge_rates(draft: Draft, sku: str, summary: Summary, tick: int) -> Summary:
+    """Judge the rates that buffers follow; answer anew where a buffer changes."""
+    if not buffers.asked(draft, summary):
+        return replace(summary, draws=None)
+    known_draws = summary.draws if summary.draws is not None else buffers.gathered(draft, sku, summary.clock)
+    draws = buffers.judged(known_draws or (), tick)
+    terms = {state.channel: state.terms for state in summary.channels}
+    channels = []
+    for state in summary.channels:
+        known = state.terms
+        after = buffers.by_rate(known, state.channel, draws, terms.get) if known is not None else None
+        if known is None or after is None or after.buffer == known.buffer:
+            channels.append(state if after == known else replace(state, terms=after))
+            continue
+        drawn = Drawn(pool=state.pool, ring=state.ring, horizon=state.horizon)
+        channels.append(settle_channel(draft, sku, state, after, drawn, summary.clock, state.orders_seen))
+    return replace(summary, draws=draws, channels=tuple(channels))
 
 
 def watch(draft: Draft, sku: str, summary: Summary) -> Summary:
@@ -702,6 +753,11 @@ def look_later(draft: Draft, sku: str, summary: Summary, time: int) -> Summary:
 
 def _minute(time: int) -> int:
     return -(-time // MINUTE) * MINUTE
+
+
+def _next_minute(tick: int | None) -> int:
+    """The next full minute; at once, as soon as there is a tick, where there is none yet."""
+    return SECOND if tick is None else _minute(tick + 1)
 
 
 def _today(draft: Draft) -> int:

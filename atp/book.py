@@ -41,7 +41,7 @@ UTF-8 bytes do; `second` is written with 10 digits, so that timers sort by time.
 from collections.abc import Iterator
 from typing import Protocol
 
-from atp.effects import AvailabilityChanged, ChannelExposure, RequestDecided
+from atp.effects import AvailabilityChanged, BufferRate, ChannelExposure, RequestDecided
 from atp.events import SECOND, Document, Envelope, EventRef, PolicyFields, immutable
 
 BUCKETS = ("sellable", "returned", "quarantine", "damaged")
@@ -84,6 +84,7 @@ class ChannelTerms:
     """Locations whose `eligible` is false for this channel."""
     share_percent: int = 100
     buffer: int = 0
+    """Units held back: by policy, or by `rate`."""
     cap: int | None = None
     lag_s: int = 0
     low_at: int = 0
@@ -92,6 +93,8 @@ class ChannelTerms:
     ttl_s: int = 0
     min_life_days: int = 0
     """Days that goods must still last to be promised through it."""
+    rate: BufferRate | None = None
+    """What its buffer is made of where it follows the rates; None where it does not."""
 
     @property
     def telling(self) -> tuple[int, int, int]:
@@ -121,6 +124,21 @@ class ChannelState:
     """Greatest event time of its own orders and sales; 0 before the first."""
     horizon: tuple[tuple[int, int], ...] = ()
     """(day, units) where the dated figure changes, today first; empty where no date matters."""
+
+
+@immutable
+class Draws:
+    """What a channel drew lately of a SKU whose buffers follow the rates: units when first taken, by event time."""
+
+    channel: str
+    minutes: tuple[tuple[int, int], ...]
+    """(minute, units) of the last minutes."""
+    hours: tuple[tuple[int, int], ...]
+    """(hour, units) of the last hours."""
+    fast: int
+    """Units of the last minutes when the rates were judged last."""
+    slow: int
+    """Units of the last day when the rates were judged last."""
 
 
 @immutable
@@ -154,6 +172,9 @@ class Summary:
     expected of it."""
     advise_at: int = 0
     """The second of the last reminder to work its advice out; 0 where no policy asks for any."""
+    draws: tuple[Draws, ...] | None = None
+    """By channel, those that drew or did when the rates were judged; None where no policy asks for a
+    buffer by rate, and before the first tick."""
 
 
 @immutable

@@ -75,6 +75,7 @@ NOTHING = Standing(
 FIRST_DAY, LAST_DAY = date(2000, 1, 1).toordinal(), date(2099, 12, 31).toordinal()
 """A day beyond them stands for `long ago` or `never`: it is taken for the nearest that has a time of ours."""
 DATE_ONLY = len("2026-11-20")
+_TRANSFER = "transfer:"
 
 
 @lru_cache(maxsize=10_000)
@@ -261,10 +262,15 @@ def claim_line(event: e.Envelope) -> tuple[str, int]:
     return f"reservation:{event.document.id}", event.document.line
 
 
+def is_transfer(line: str) -> bool:
+    """Say whether a line, as it stands in a key, is a transfer's: no customer draws what it takes."""
+    return line.startswith(_TRANSFER)
+
+
 def _mark(event: e.Envelope, word: str, units: int) -> Mark:
     return Mark(line=claim_key(event.sku, line_of(*claim_line(event))), word=word, units=units)
 
 
 def _of_transfer(event: e.TransferApproved | e.TransferRejected | e.TransferShipped, word: str, units: int) -> Mark:
     ref = event.transfer or Ref(event.document.id, event.document.line)
-    return Mark(line=claim_key(event.sku, line_of(f"transfer:{ref.id}", ref.line)), word=word, units=units)
+    return Mark(line=claim_key(event.sku, line_of(f"{_TRANSFER}{ref.id}", ref.line)), word=word, units=units)

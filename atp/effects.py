@@ -32,6 +32,25 @@ class NodeFigures:
 
 
 @immutable
+class BufferRate:
+    """What a buffer by rate is made of.
+
+    max(least, ceil((share_percent / 100 * others_per_day * lag_s + own_per_day * order_lag_s) / 86400))
+    """
+
+    least: int
+    """The policy's `buffer`: no less is held back."""
+    lag_s: int
+    """Seconds until the channel shows what it is told."""
+    order_lag_s: int
+    """Seconds until orders of the channel reach us."""
+    own_per_day: int
+    """Units a day that the channel draws, at the rate of the last full minute that was judged."""
+    others_per_day: int
+    """Units a day that all channels draw together that could promise from one place with it, itself apart."""
+
+
+@immutable
 class ChannelFigures:
     """What a channel's answer is made of: min(cap, max(0, ring + share_percent * pool / 100 - buffer))."""
 
@@ -44,6 +63,8 @@ class ChannelFigures:
     cap: int | None
     min_life_days: int = 0
     """Days that goods must still last to be in its pool; in a node's answer goods of any life count."""
+    buffer_rate: BufferRate | None = None
+    """How `buffer` came about, where a policy lets it follow the rates."""
 
 
 @immutable

@@ -420,6 +420,10 @@ class PolicyFields:
     """Seconds for which a channel's answer is good: it is told again before."""
     min_life_days: int | None = None
     """Days that goods must still last to be promised through a channel."""
+    buffer_by_rate: bool | None = None
+    """Whether a channel's buffer covers what is drawn within its lags, at the rates of the SKU."""
+    order_lag_s: int | None = None
+    """Seconds until orders of the channel reach us."""
 
 
 @immutable

@@ -29,7 +29,7 @@ from atp.book import (
     transfer_key,
 )
 from atp.catalogue import COUNT_VAR, CUSTOMER, words
-from atp.claims import Standing, day_text, picked_and_open, standing
+from atp.claims import Standing, day_text, is_transfer, picked_and_open, standing
 from atp.counts import Delta, Vector, covers, expect, variances
 from atp.draft import Draft
 from atp.events import DAY
@@ -101,7 +101,7 @@ class Moves:
 class DemandChange:
     """What one event changes in what is promised and coming, summed by where it lands."""
 
-    __slots__ = ("claims", "dated", "next_day", "pending", "supply", "taken", "versions")
+    __slots__ = ("asked", "claims", "dated", "next_day", "pending", "supply", "taken", "versions")
 
     def __init__(self) -> None:
         self.claims: dict[str, list[int]] = {}
@@ -111,6 +111,8 @@ class DemandChange:
         """By day, channel and location."""
         self.taken: list[tuple[str, int, int]] = []
         """(channel, when the line began, units drawn more than before)."""
+        self.asked: list[tuple[str, int, int]] = []
+        """Those of `taken` that customers drew: transfers apart."""
         self.versions: list[tuple[Evidence | None, Evidence]] = []
         """(the version before, the version in force) of each event."""
         self.supply: set[str] = set()
@@ -292,6 +294,8 @@ class Ledger:
                     day = (one.need, one.channel, location)
                     demand.dated[day] = demand.dated.get(day, 0) + sign * units
             demand.taken.append((one.channel, one.began, sign * one.taken))
+        if not is_transfer(line):
+            demand.asked += demand.taken[-2:]
         if not after.open:
             return
         if after.expires is not None and not after.expired:

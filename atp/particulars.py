@@ -242,6 +242,7 @@ _LIMITS = {
     "tolerance_units": QUANTITY_MAX, "tolerance_percent": 100, "grace_hours": 24 * 365, "verify_days": 3_650,
     "publish_units": QUANTITY_MAX, "publish_percent": 100, "ttl_s": 86_400 * 365,
     "min_life_days": 3_650,
+    "order_lag_s": 86_400 * 365,
 }  # fmt: skip
 
 

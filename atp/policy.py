@@ -9,6 +9,7 @@ from typing import Any
 
 from atp.book import POLICIES_KEY, ChannelTerms, Policies, PolicyEntry, Summary, summary_key
 from atp.draft import Draft
+from atp.effects import BufferRate
 from atp.events import PolicyFields, immutable
 from atp.outlook import SLIP, SupplyTerms
 
@@ -59,7 +60,7 @@ class Book:
         return _first(here, field, None)
 
     def channel(self, channel: str) -> ChannelTerms | None:
-        """Return the terms of a channel, None where they are the defaults."""
+        """Return the terms of a channel, None where they are the defaults; its buffer before any rate."""
         here = [e for e in self.entries if e.channel in ("", channel) and not e.location]
         locations: tuple[str, ...] | None = _first(here, "locations", None)
         placed = [e for e in self.entries if e.channel == channel and e.policy.eligible is not None]
@@ -75,18 +76,25 @@ class Book:
             else:
                 opened = {place for place, verdict in verdicts.items() if verdict}
                 locations = tuple(sorted(opened if locations is None else opened & set(locations)))
+        buffer: int = _first(here, "buffer", 0)
+        lag_s: int = _first(here, "lag_s", 0)
+        rate = None
+        if _first(here, "buffer_by_rate", default=False):
+            order_lag_s = _first(here, "order_lag_s", 0)
+            rate = BufferRate(least=buffer, lag_s=lag_s, order_lag_s=order_lag_s, own_per_day=0, others_per_day=0)
         terms = ChannelTerms(
             locations=locations,
             excluded=excluded,
             share_percent=_first(here, "share_percent", 100),
-            buffer=_first(here, "buffer", 0),
+            buffer=buffer,
             cap=_first(here, "cap", None),
-            lag_s=_first(here, "lag_s", 0),
+            lag_s=lag_s,
             low_at=_first(here, "low_at", 0),
             publish_units=_first(here, "publish_units", 0),
             publish_percent=_first(here, "publish_percent", 0),
             ttl_s=_first(here, "ttl_s", 0),
             min_life_days=_first(here, "min_life_days", 0),
+            rate=rate,
         )
         return None if terms == DEFAULT_TERMS else terms
 
@@ -109,7 +117,8 @@ def without_covered(entries: tuple[PolicyEntry, ...], entry: PolicyEntry, until:
     """Forget what nobody is told by any more, of the scope of `entry`.
 
     Of one scope the latest effective wins, field by field. So an entry all of whose fields were named by later ones
-    that have been in force since `until` or before has had no say from then on.
+    that have been in force since `until` or before has had no say from then on. One that asks for a buffer by rate
+    stays: by it the rates of its SKUs are kept.
     """
     mine = [one for one in entries if (one.location, one.channel) == (entry.location, entry.channel)]
     named: set[str] = set()
@@ -118,7 +127,7 @@ def without_covered(entries: tuple[PolicyEntry, ...], entry: PolicyEntry, until:
         if one.effective > until:
             continue
         says = {name for name in PolicyFields.__annotations__ if getattr(one.policy, name) is not None}
-        if named and says <= named:
+        if named and says <= named and not one.policy.buffer_by_rate:
             covered.add(one.key)
         named |= says
     return tuple(one for one in entries if one.key not in covered) if covered else entries

@@ -244,6 +244,7 @@ def settle_channel(
                 buffer=named.buffer,
                 cap=named.cap,
                 min_life_days=named.min_life_days,
+                buffer_rate=named.rate,
             ),
             next_available=next((one for one in dates if one.quantity > 0), None) if dates and not atp else None,
             horizon=dates,

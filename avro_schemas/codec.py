@@ -64,10 +64,10 @@ _PARTS: dict[str, type] = {
     one.__name__: one
     for one in (
         events.Document, events.Ref, events.EventRef, events.PolicyFields, effects.Cause, effects.ErpLeg,
-        effects.NodeFigures, effects.ChannelFigures, effects.DatedQuantity, effects.RequestDecided,
+        effects.NodeFigures, effects.BufferRate, effects.ChannelFigures, effects.DatedQuantity, effects.RequestDecided,
         effects.KitFigures, effects.KitPart, effects.ChannelExposure, effects.AvailabilityChanged, book.Bill,
         book.KitAnswer,
-        book.PolicyEntry, book.ChannelTerms, book.ChannelState, book.Count, book.Touch, book.Leg, book.Mark,
+        book.PolicyEntry, book.ChannelTerms, book.ChannelState, book.Draws, book.Count, book.Touch, book.Leg, book.Mark,
         book.Statement, book.Fence, book.Cell, book.Dated, book.Inbound, book.MasterEntry, book.Snapshot,
     )
 }  # fmt: skip

@@ -107,6 +107,8 @@ class _PolicyForm(Form):
     publish_percent: int | None = None
     ttl_s: int | None = None
     min_life_days: int | None = None
+    buffer_by_rate: bool | None = None
+    order_lag_s: int | None = None
 
     def made(self) -> PolicyFields:
         return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})

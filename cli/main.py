@@ -29,6 +29,7 @@ COMMANDS = {
     "explain": "cli.explain:explain",
     "what-if": "cli.what_if:what_if",
     "availability": "cli.availability:availability",
+    "lags": "cli.lags:lags",
     "reserve": "cli.reserve:reserve",
     "release": "cli.release:release",
     "reserve-order": "cli.reserve_order:reserve_order",

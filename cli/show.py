@@ -178,7 +178,7 @@ def explain_channel(one: Answer) -> str:
     if one["share_percent"] != 100:
         words.append(f"{one['share_percent']} % of it")
     if one["buffer"]:
-        words.append(f"less buffer {one['buffer']}")
+        words.append(f"less buffer {one['buffer']}{' by rate' if one['buffer_rate'] else ''}")
     if one["cap"] is not None:
         words.append(f"at most {one['cap']}")
     return f"ATP {one['atp']} {one['status']}: {', '.join(words)}"

@@ -48,11 +48,11 @@ WITH both_sides AS (
 SELECT 'ring-fence', channel || '|' || sku, expected, found FROM both_sides WHERE expected <> found;
 
 -- What a channel's answer is made of: in the table, and as it was last published, where days are never below 0.
-CREATE OR REPLACE TEMP MACRO terms_told(ring, pool, steps) AS
-    format('ring {}, pool {}, days {}', ring, pool, coalesce(steps, ''));
+CREATE OR REPLACE TEMP MACRO terms_told(ring, pool, buffer, steps) AS
+    format('ring {}, pool {}, buffer {}, days {}', ring, pool, buffer, coalesce(steps, ''));
 
 CREATE OR REPLACE TEMP TABLE outlooks AS
-SELECT c.sku, c.channel, c.ring, c.pool, l.steps,
+SELECT c.sku, c.channel, c.ring, c.pool, c.buffer, l.steps,
     list_aggregate(list_transform(c.horizon, lambda h: h.day || ':' || h.units), 'string_agg', ' ') AS shown,
     c.next_available.day || ':' || c.next_available.units AS next_step
 FROM channels c LEFT JOIN (
@@ -62,10 +62,10 @@ FROM channels c LEFT JOIN (
 ) l USING (sku, channel);
 
 INSERT INTO differences
-SELECT 'terms of a channel', channel || '|' || sku, terms_told(c.ring, c.pool, c.steps),
-    terms_told(h.ring, h.pool, h.horizon)
+SELECT 'terms of a channel', channel || '|' || sku, terms_told(c.ring, c.pool, c.buffer, c.steps),
+    terms_told(h.ring, h.pool, h.buffer, h.horizon)
 FROM outlooks c JOIN held_channels h USING (sku, channel)
-WHERE terms_told(c.ring, c.pool, c.steps) <> terms_told(h.ring, h.pool, h.horizon);
+WHERE terms_told(c.ring, c.pool, c.buffer, c.steps) <> terms_told(h.ring, h.pool, h.buffer, h.horizon);
 
 INSERT INTO differences
 SELECT 'next available', p.key, coalesce(c.next_step, 'never'), coalesce(p.next_available, 'never')

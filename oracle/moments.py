@@ -50,7 +50,7 @@ def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> Non
     db.execute("SET search_path = 'moment'")
     run(*FILES)
     fill_shares(db)
-    run("outlook")
+    run("buffers", "outlook")
     asked = {
         name: (channel, location)
         for name, channel, location in db.execute("SELECT name, answered_for, location FROM main.moments").fetchall()

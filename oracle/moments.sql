@@ -96,5 +96,6 @@ WHERE a.request_id <> m.request_id;
 
 CREATE OR REPLACE TABLE moment.held AS FROM held LIMIT 0;
 CREATE OR REPLACE TABLE moment.kits AS FROM kits LIMIT 0;
+CREATE OR REPLACE TABLE moment.drawn AS FROM drawn LIMIT 0;
 CREATE OR REPLACE TABLE moment.asked AS SELECT name AS sku FROM moments;
 DROP TABLE timely;

@@ -136,7 +136,7 @@ def skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
         UNION ALL
         SELECT sku, 'ring', channel, open, priority, NULL FROM rings WHERE open > 0
         UNION ALL
-        SELECT sku, 'meets', channel, 0, 0, list(other) FROM meets GROUP BY ALL
+        SELECT sku, 'meets', channel, 0, 0, list(other) FROM meets SEMI JOIN promised USING (sku) GROUP BY ALL
         UNION ALL
         SELECT y.sku, 'room', '', y.units, 0, s.channels
         FROM layers y LEFT JOIN (

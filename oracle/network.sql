@@ -67,16 +67,20 @@ UNION SELECT sku FROM asked
 UNION SELECT sku FROM said_of_lots
 UNION SELECT sku FROM lives WHERE life > 0;
 
--- Where a channel sells, of SKUs that have promised something: at the places that are heard of, at those that a
--- policy names, and at any other, which is called ''. Whether a place is open at all is another question.
+-- Where a channel sells, of SKUs that have promised something, or whose buffers follow what is drawn: at the places
+-- that are heard of, at those that a policy names, and at any other, which is called ''. Whether a place is open at all
+-- is another question.
 CREATE OR REPLACE TABLE sells_at AS
-WITH grounds AS (
-    SELECT sku, location FROM places SEMI JOIN promised USING (sku)
+WITH meant AS (
+    SELECT sku FROM promised UNION SELECT sku FROM drawn
+),
+grounds AS (
+    SELECT sku, location FROM places SEMI JOIN meant USING (sku)
     UNION
     SELECT k.sku, unnest(r.locations || [r.location, '']) AS location
-    FROM skus k SEMI JOIN promised USING (sku) JOIN rules r ON r.part = k.part AND r.sku IN ('', k.sku)
+    FROM skus k SEMI JOIN meant USING (sku) JOIN rules r ON r.part = k.part AND r.sku IN ('', k.sku)
     UNION
-    SELECT sku, '' FROM promised
+    SELECT sku, '' FROM meant
 ),
 open_at AS (
     SELECT g.sku, m.channel, g.location, max_by(m.eligible, m.strength) AS eligible

@@ -1,5 +1,5 @@
 -- What may be promised, now and day by day. In: places, to_come, dated, served, sells_at, meets, sums, shares
--- (network.py), terms, known_channels, skus.  Out: inbound, levels, channels.
+-- (network.py), terms, buffers, known_channels, skus.  Out: inbound, levels, channels.
 
 -- Goods that are past due come as late as the supplier's goods do, and not at all once they slipped too far.
 CREATE OR REPLACE TABLE inbound AS
@@ -58,12 +58,13 @@ pools AS (
     FROM shares h LEFT JOIN today t USING (sku, channel)
 )
 SELECT n.part, n.sku, n.channel, coalesce(p.ring, 0) AS ring, coalesce(p.pool, 0) AS pool,
-    coalesce(t.share_percent, 100) AS share_percent, coalesce(t.buffer, 0) AS buffer, t.cap,
-    coalesce(p.ring, 0) + coalesce(p.pool, 0) * coalesce(t.share_percent, 100) // 100 - coalesce(t.buffer, 0) AS atp_raw,
+    coalesce(t.share_percent, 100) AS share_percent, b.buffer, t.cap,
+    coalesce(p.ring, 0) + coalesce(p.pool, 0) * coalesce(t.share_percent, 100) // 100 - b.buffer AS atp_raw,
     least(coalesce(t.cap, 9223372036854775807), greatest(0, atp_raw)) AS atp,
     coalesce(h.horizon, []) AS horizon,
     if(atp = 0, h.first_day, NULL) AS next_available
 FROM known_channels n
 LEFT JOIN pools p USING (sku, channel)
+JOIN buffers b USING (sku, channel)
 LEFT JOIN terms t USING (sku, channel)
 LEFT JOIN horizons h USING (sku, channel);

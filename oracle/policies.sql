@@ -86,5 +86,7 @@ SELECT sku, channel,
     max_by(low_at, strength) FILTER (low_at IS NOT NULL) AS low_at,
     max_by(lag_s, strength) FILTER (lag_s IS NOT NULL) AS lag_s,
     max_by(min_life_days, strength) FILTER (min_life_days IS NOT NULL) AS min_life_days,
+    max_by(order_lag_s, strength) FILTER (order_lag_s IS NOT NULL) AS order_lag_s,
+    max_by(buffer_by_rate, strength) FILTER (buffer_by_rate IS NOT NULL) AS buffer_by_rate,
     max_by(locations, strength) FILTER (locations IS NOT NULL) AS locations
 FROM matching_channels WHERE location = '' GROUP BY ALL;

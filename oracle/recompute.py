@@ -85,7 +85,38 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int, moment_events: int 
     (`answers`), and of `held` how far positions are to be trusted.
     """
     db.execute("SET VARIABLE window_us = ?::BIGINT", [window_us])
-    _run(db, "snapshots", "validity", "admission")
+    _run(db, "snapshots", "validity")
+    _run(db, "rates")
+    if _one(db, "SELECT count(*) FROM rated_until") != (0,):
+        _draw(db)
+    _run(db, "admission")
+    _settle_verdicts(db)
+    _run(db, "in_force", "stock", "closings", "counts", "positions", "bills", "clocks", "claims", "supply", "policies")
+    db.execute("CREATE OR REPLACE TABLE asked (sku VARCHAR)")
+    _run(db, "lots", "network", "layers")
+    fill_shares(db)
+    fill_shortages(db)
+    _run(db, "buffers", "outlook", "kits", "risks", "exceptions")
+    fill_limits(db, lambda *names: _run(db, *names), moment_events)
+
+
+def _draw(db: duckdb.DuckDBPyConnection) -> None:
+    """Judge the ledger as it stood when the rates were judged last, in a schema of its own: what was drawn by then."""
+    db.execute("CREATE OR REPLACE SCHEMA minute")
+    for name in (*TABLES, "answers"):
+        whole = db.table(f"main.{name}")
+        known = whole if name == "answers" else whole.join(db.table("main.rated_until"), "part").filter("off <= until")
+        known.select(", ".join(whole.columns)).create(f"minute.{name}")
+    db.execute("SET search_path = 'minute'")
+    _run(db, "admission")
+    _settle_verdicts(db)
+    _run(db, "in_force", "bills", "clocks", "claims")
+    db.execute("SET search_path = 'main'")
+    _run(db, "draws")
+    db.execute("DROP SCHEMA minute CASCADE")
+
+
+def _settle_verdicts(db: duckdb.DuckDBPyConnection) -> None:
     for _ in range(ROUNDS_MAX):
         _run(db, "judge")
         (changed,) = _one(
@@ -102,13 +133,6 @@ def recompute(db: duckdb.DuckDBPyConnection, window_us: int, moment_events: int 
         )
     else:
         raise RuntimeError(f"the verdicts did not settle in {ROUNDS_MAX} rounds")
-    _run(db, "in_force", "stock", "closings", "counts", "positions", "bills", "clocks", "claims", "supply", "policies")
-    db.execute("CREATE OR REPLACE TABLE asked (sku VARCHAR)")
-    _run(db, "lots", "network", "layers")
-    fill_shares(db)
-    fill_shortages(db)
-    _run(db, "outlook", "kits", "risks", "exceptions")
-    fill_limits(db, lambda *names: _run(db, *names), moment_events)
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> Row:

@@ -31,8 +31,9 @@ POLICIES = {
     "part": "INTEGER", "off": "BIGINT", "safety_stock": "BIGINT", "eligible": "BOOLEAN", "buffer": "BIGINT",
     "share_percent": "BIGINT", "cap": "BIGINT", "dock_days": "BIGINT", "max_slip_days": "BIGINT",
     "supplier_late_p90_days": "BIGINT", "count_ordered": "BOOLEAN", "till_is_handover": "BOOLEAN",
-    "snapshot_is_count": "BOOLEAN", "low_at": "BIGINT", "lag_s": "BIGINT", "tolerance_units": "BIGINT",
-    "tolerance_percent": "BIGINT", "haircuts": "BOOLEAN", "min_life_days": "BIGINT", "locations": "VARCHAR[]",
+    "snapshot_is_count": "BOOLEAN", "low_at": "BIGINT", "lag_s": "BIGINT", "order_lag_s": "BIGINT",
+    "buffer_by_rate": "BOOLEAN", "tolerance_units": "BIGINT", "tolerance_percent": "BIGINT", "haircuts": "BOOLEAN",
+    "min_life_days": "BIGINT", "locations": "VARCHAR[]",
 }  # fmt: skip
 """Of `policies`: the parameters that a policy sets."""
 

@@ -29,7 +29,8 @@ HELD_LOTS = {
     "sku": "VARCHAR", "location": "VARCHAR", "lot": "VARCHAR", "expiry_day": "INTEGER", "units": "BIGINT",
 }  # fmt: skip
 HELD_CHANNELS = {
-    "sku": "VARCHAR", "channel": "VARCHAR", "atp": "BIGINT", "ring": "BIGINT", "pool": "BIGINT", "horizon": "VARCHAR",
+    "sku": "VARCHAR", "channel": "VARCHAR", "atp": "BIGINT", "ring": "BIGINT", "pool": "BIGINT", "buffer": "BIGINT",
+    "horizon": "VARCHAR",
 }  # fmt: skip
 HELD_PENDING = {"sku": "VARCHAR", "channel": "VARCHAR", "units": "BIGINT"}
 HELD_DATED = {"sku": "VARCHAR", "day": "INTEGER", "channel": "VARCHAR", "location": "VARCHAR", "units": "BIGINT"}
@@ -157,7 +158,9 @@ def _held(key: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
         case "s":
             for one in row["channels"]:
                 horizon = _steps((step["first"], step["second"]) for step in one.get("horizon", ()))
-                yield "held_channels", (sku, one["channel"], one["atp"], one.get("ring", 0), one["pool"], horizon)
+                buffer = (one["terms"] or {}).get("buffer", 0)
+                told = (one["atp"], one.get("ring", 0), one["pool"], buffer, horizon)
+                yield "held_channels", (sku, one["channel"], *told)
                 yield "held_versions", (sku, one["channel"], one["version"])
         case "r":
             yield "held_risks", (sku, *rest, *(row[name] for name in list(HELD_RISKS)[3:]))

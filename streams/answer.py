@@ -26,6 +26,7 @@ from atp.claims import day_text, today_of
 from atp.events import PolicyFields
 from atp.lots import left
 from avro_schemas.instants import instant, instant_or_none
+from avro_schemas.plain import plain
 from streams.promised import promised
 
 Answer = dict[str, Any]
@@ -162,6 +163,7 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
                 "locations": None if terms.locations is None else list(terms.locations),
                 "excluded": list(terms.excluded),
                 "lag_s": terms.lag_s,
+                "buffer_rate": None if terms.rate is None else plain(terms.rate),
                 "next_available": None if state.atp else next((one for one in dates if one["quantity"]), None),
                 "horizon": dates,
                 "orders_seen_through": instant_or_none(state.orders_seen or None),

@@ -30,6 +30,7 @@ from atp.book import (
     summary_key,
 )
 from atp.claims import day_text, today_of
+from atp.effects import BufferRate
 from avro_schemas.instants import instant, instant_or_none
 from streams.answer import lots_at
 from streams.movers import Mover, Movers, Rules
@@ -211,6 +212,10 @@ class _Derivation:
             )
             if value != usual
         ]
+        if terms.rate is not None:
+            asked = self._rules.channel("buffer_by_rate", name)
+            rules = [one for one in rules if one["what"] != "buffer"]
+            rules.append(_step("buffer by rate", terms.buffer, _by_rate(terms, terms.rate), asked))
         if state.ring or (self._network and any(one.channel == name for one in self._network.fences)):
             rules.insert(0, _step("ring-fence that stock can serve", state.ring, "", self._granted(name)))
         return {
@@ -247,6 +252,13 @@ class _Derivation:
             yield _step("promised beside", left - sum_exposed, note)
         if left != state.pool:
             yield _step("due later", state.pool - left, "what is promised for later days, before supply comes")
+
+
+def _by_rate(terms: ChannelTerms, rate: BufferRate) -> str:
+    """Write out what a buffer by rate is made of."""
+    others = f"others {rate.others_per_day} a day for {rate.lag_s} s"
+    shared = f"{terms.share_percent} % of {others}" if terms.share_percent != 100 else others
+    return f"{shared} + own {rate.own_per_day} a day for {rate.order_lag_s} s, rounded up; at least {rate.least}"
 
 
 def arithmetic(state: ChannelState, terms: ChannelTerms) -> str:

@@ -47,7 +47,10 @@ STATES = (
     "advice",
     "posted",
 )
-POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s", "min_life_days")
+POLICY = (
+    "safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s", "buffer_by_rate",
+    "order_lag_s", "min_life_days",
+)  # fmt: skip
 BY_KIND = ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner")
 PLANNING = ("lead_time_days", "order_up_to", "moq", "pack", "high_water_days", "approve_above")
 ANSWERS = ("kind", "owner", "resolution", "eta", "advice", "answer")
@@ -234,7 +237,7 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
 def _parameter(key: str, value: str) -> object:
     if key == "locations":
         return [name for name in value.split(",") if name]
-    return value == "yes" if key == "eligible" else int(value)
+    return value == "yes" if key in ("eligible", "buffer_by_rate") else int(value)
 
 
 def _replacement(event: Json, new: Json) -> Json:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,17 @@ import duckdb
 from confluent_kafka import Producer
 
 from atp.book import Position
-from atp.events import DAY, Document, TimeTicked
+from atp.events import (
+    DAY,
+    MINUTE,
+    ChannelAck,
+    Document,
+    GoodsReceived,
+    PolicyChanged,
+    PolicyFields,
+    SaleRecorded,
+    TimeTicked,
+)
 from avro_schemas import codec
 from streams.ledger import publish
 from streams.settings import Settings
@@ -134,6 +145,47 @@ def test_what_could_be_taken_at_each_moment_is_true(broker_settings: Settings) -
         assert rebuilt.returncode == 0, rebuilt.stderr
         code, found = verify(broker_settings)
         assert (code, found["verdict"], found["moments"]) == (0, "equal", 0), found
+
+
+def test_a_measured_lag_holds_units_back_and_the_judge_finds_them(broker_settings: Settings, tmp_path: Path) -> None:
+    """3,000 sold in five minutes are 10 a second: 10 units for each second that the market was late to acknowledge."""
+    now = time.time_ns() // 1000
+    market = policy(now, channel="market", fields=PolicyFields(buffer_by_rate=True))
+    with pipeline(broker_settings) as rig:
+        stock = line(GoodsReceived, now - 2 * MINUTE, quantity=100_000, source="wms:DC1")
+        publish([market, stock, line(SaleRecorded, now - MINUTE, quantity=3_000, channel="store")], broker_settings)
+        rig.drain()
+        ack = line(ChannelAck, now, channel="market", version=2, source="market")
+        publish([ack], broker_settings)
+        command = [sys.executable, "-m", "cli", "lags", "--publish", "--json"]
+        environ = {**os.environ, **broker_settings.environ()}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=True)
+        (lag,) = [json.loads(text) for text in done.stdout.splitlines()]
+        assert lag["lag_s"] >= 1
+        publish([tick(now)], broker_settings)
+        rig.drain()
+        code, found = verify(broker_settings, "--keep", str(tmp_path))
+        assert (code, found["verdict"], found["differences"]) == (0, "equal", 0), found
+        with duckdb.connect(str(tmp_path / "verify.duckdb"), read_only=True) as db:
+            held = "SELECT buffer, atp FROM channels WHERE channel = 'market'"
+            assert db.execute(held).fetchall() == [(10 * lag["lag_s"], 97_000 - 10 * lag["lag_s"])]
+
+
+def line(kind: Any, time_us: int, **fields: Any) -> Any:
+    paper = Document("paper", kind.__name__, 1)
+    return kind(
+        **{"source": "pos:1", "document": paper, "event_time": time_us, "sku": "A", "location": "DC1", **fields}
+    )
+
+
+def policy(time_us: int, channel: str, fields: PolicyFields) -> PolicyChanged:
+    return PolicyChanged(
+        source="mdm", document=Document("policy", channel, 1), event_time=time_us - DAY, channel=channel, policy=fields
+    )
+
+
+def tick(time_us: int) -> TimeTicked:
+    return TimeTicked(source="clock", document=Document("tick", str(time_us), 1), event_time=time_us)
 
 
 def test_nothing_to_verify_and_not_folded_yet(broker_settings: Settings) -> None:

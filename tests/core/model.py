@@ -9,6 +9,7 @@ figure from the versions in force alone. Its parts, in the order in which they b
     claims_model   order lines, and what they claim
     network_model  what promises leave, by a maximum flow
     supply_model   purchase order lines, and what will come when
+    rates_model    how fast channels draw, and the buffer that follows from it
     outlook_model  channels, ring-fences, days to come, risks to promises
     lots_model     how long goods last
     kits_model     what components leave of kits
@@ -18,7 +19,7 @@ Source: docs/domain.md sections 2 to 9.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -29,6 +30,7 @@ from tests.core.kits_model import kit_answers, kits_of
 from tests.core.log_model import Judged, count_time, judge, number, parameter
 from tests.core.lots_model import expired, last_days
 from tests.core.outlook_model import ChannelAnswer, Network, Node
+from tests.core.rates_model import Drawn, drawn_at_last_minute
 from tests.core.stock_model import (
     BUCKETS,
     CountAnswer,
@@ -48,6 +50,7 @@ __all__ = [
     "parameter",
 ]  # fmt: skip
 NONE_ACCEPTED: Decisions = MappingProxyType({})
+NOTHING_DRAWN: Mapping[str, Drawn] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,9 @@ def answer(log: Sequence[Event], window: int, decisions: Decisions = NONE_ACCEPT
     j = judge(log, window)
     today = None if j.tick is None else day_of(j.tick)
     whole = Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter(), today=today)
+    drawn = drawn_at_last_minute(log, window, decisions)
     for sku in j.skus():
-        _answer_sku(j, sku, whole, decisions)
+        _answer_sku(j, sku, whole, decisions, drawn.get(sku, NOTHING_DRAWN))
         whole.days.update(trading_days(log, j.facts(sku)))
     exposed = {key: p.atp for key, p in whole.positions.items()}
     whole.availability.update(kit_answers(j, kits_of(log, j.tick), exposed, dict(whole.availability)))
@@ -165,7 +169,9 @@ def network(log: Sequence[Event], window: int, decisions: Decisions, *, sku: str
     return _answer_sku(j, sku, Answer(j.verdicts, {}, {}, {}, [], {}, {}, Counter(), today=today), decisions)
 
 
-def _answer_sku(j: Judged, sku: str, whole: Answer, decisions: Decisions) -> Network:
+def _answer_sku(
+    j: Judged, sku: str, whole: Answer, decisions: Decisions, drawn: Mapping[str, Drawn] = NOTHING_DRAWN
+) -> Network:
     facts = j.facts(sku)
     counts, transfers = count_answers(facts), transfer_answers(facts)
     variances = [Move("COUNT_VAR", (c.location, c.bucket), c.diff) for c in counts]
@@ -207,7 +213,7 @@ def _answer_sku(j: Judged, sku: str, whole: Answer, decisions: Decisions) -> Net
     supply = supply_answers(stated, facts)
     whole.supply.update({(sku, *id_): line for id_, line in supply.items()})
     nodes = {place: Node(p.available, p.claims, p.safety_stock, p.eligible, days[place]) for place, p in mine.items()}
-    network = Network(j, sku, nodes, lines, facts, stated, supply, transfers)
+    network = Network(j, sku, nodes, lines, facts, stated, supply, transfers, drawn)
     for channel in j.names_of_channels(sku):
         whole.channels[sku, channel] = network.channel(channel)
         whole.availability[sku, channel] = whole.channels[sku, channel].atp

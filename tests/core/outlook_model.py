@@ -13,6 +13,7 @@ from tests.core.claims_model import LineAnswer, day_of
 from tests.core.log_model import Judged, key_of, number, parameter, text_of
 from tests.core.lots_model import lasting
 from tests.core.network_model import Promise, flow, takeable, unserved
+from tests.core.rates_model import Drawn, buffer, rate
 from tests.core.stock_model import TransferAnswer, moves, transfer_of
 from tests.core.supply_model import Arrival, Part, Rules, SupplyAnswer, arrival
 
@@ -77,6 +78,7 @@ class ChannelAnswer:
     """Of its ring-fence, where it has one."""
     levels: tuple[int, ...] = ()
     """A_d for today and the days after it; empty before the first tick."""
+    buffer: int = 0
 
     @property
     def next_available(self) -> tuple[int, int] | None:
@@ -102,6 +104,8 @@ class Network:
     stated: Sequence[Envelope]
     supply: Mapping[tuple[str, int], SupplyAnswer]
     transfers: Mapping[tuple[str, int], TransferAnswer]
+    drawn: Mapping[str, Drawn]
+    """By channel, when the rates were judged last."""
 
     @property
     def today(self) -> int | None:
@@ -314,9 +318,9 @@ class Network:
         levels = self.levels(channel, left)
         pool = min(left, max(0, levels[0])) if self.dated else left
         share = number(parameter(self.j, "share_percent", sku=self.sku, location=None, channel=channel), 100)
-        buffer = number(parameter(self.j, "buffer", sku=self.sku, location=None, channel=channel), 0)
+        held = self.buffer(channel, share)
         cap = parameter(self.j, "cap", sku=self.sku, location=None, channel=channel)
-        shown = max(0, rings[channel] + share * pool // 100 - buffer)
+        shown = max(0, rings[channel] + share * pool // 100 - held)
         return ChannelAnswer(
             ring_open=fence.open,
             ring=rings[channel],
@@ -325,7 +329,22 @@ class Network:
             atp=min(cap, shown) if isinstance(cap, int) else shown,
             priority=fence.priority if fence.open else None,
             levels=levels,
+            buffer=held,
         )
+
+    def buffer(self, channel: str, share: int) -> int:
+        """Units held back from the channel."""
+
+        def asked(name: str) -> object:
+            return parameter(self.j, name, sku=self.sku, location=None, channel=channel)
+
+        least = number(asked("buffer"), 0)
+        if not asked("buffer_by_rate"):
+            return least
+        own = [one for name, one in self.drawn.items() if name == channel]
+        others = [one for name, one in self.drawn.items() if name != channel and self.meet(channel, name)]
+        lag_s, order_lag_s = number(asked("lag_s"), 0), number(asked("order_lag_s"), 0)
+        return buffer(least, share, rate(others), lag_s, rate(own), order_lag_s)
 
     def limit(self, channel: str, location: str = "") -> int:
         """What a request of the channel may take at most, at one location or anywhere that serves the channel."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from atp.availability import exposed
+from atp.availability import exposed, terms_of
 from atp.book import (
     BUCKETS,
     CLOCK_KEY,
@@ -267,6 +267,7 @@ def differences(folded: Folded, model: Answer) -> list[str]:
         if (state := states.get(name)) is not None:
             compare(f"ring of {name}", state.ring, channel.ring)
             compare(f"pool of {name}", state.pool, channel.pool)
+            compare(f"buffer of {name}", terms_of(state).buffer, channel.buffer)
             compare(f"days of {name}", changes(by_day(state, channel)), changes(channel.levels))
             if channel.levels and channel.levels[0] <= 0:  # else it is terms that leave nothing, on every day
                 compare(f"next day of {name}", next_day(folded, name, model), channel.next_available)

@@ -348,6 +348,9 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "locations": st.lists(st.sampled_from(PLACES), unique=True, max_size=3).map(tuple),
     "low_at": st.integers(0, 3),
     "min_life_days": st.sampled_from((0, 1, 2, 4)),
+    "buffer_by_rate": st.sampled_from((True, True, True, False)),
+    "lag_s": st.sampled_from((60, 7_200, 100_000)),
+    "order_lag_s": st.sampled_from((300, 50_000)),
 }
 PARAMETERS_OF_SUPPLY: dict[str, st.SearchStrategy[Any]] = {
     "dock_days": st.integers(0, 2),

@@ -49,6 +49,8 @@ class Wild:
     def __init__(self, seed: int, length: int, *, ticks: bool) -> None:
         self.chance = random.Random(seed)
         self.of_lots = random.Random(f"lots {seed}")
+        self.rates = random.Random(f"rates of {seed}")
+        """What is asked of buffers leaves the rest of a seed's log as it is."""
         self.length = length
         self.ticks = ticks
         self.now = BEGIN
@@ -183,5 +185,8 @@ class Wild:
                 cap=chance.choice((None, None, 7)),
                 locations=chance.choice((None, None, ("DC1", "S1"))),
                 min_life_days=self.of_lots.choice((None, None, 1, 3)),
+                buffer_by_rate=self.rates.choice((None, True, True, False)),
+                lag_s=self.rates.choice((None, 300, 40_000)),
+                order_lag_s=self.rates.choice((None, None, 9_000)),
             ),
         )

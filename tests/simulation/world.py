@@ -191,6 +191,9 @@ class Shop:
                 eligible=chance.choice((None, None, False, True)),
                 locations=chance.choice((None, None, ("DC1", "S1"))),
                 low_at=2,
+                buffer_by_rate=(True, None)[self._number % 2],
+                lag_s=(None, 600, 40_000)[self._number % 3],
+                order_lag_s=(None, 9_000)[self._number // 2 % 2],
             ),
         )
 

@@ -28,6 +28,7 @@ CLASSES = {
         effects.AvailabilityChanged,
         effects.NodeFigures,
         effects.ChannelFigures,
+        effects.BufferRate,
         effects.KitFigures,
         effects.DatedQuantity,
     ),

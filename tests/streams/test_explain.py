@@ -84,7 +84,7 @@ def add_up(found: Json) -> None:
         elif step["what"] == "= exposed":
             assert step["units"] in (max(0, total), 0)
             assert step["units"] == found["exposed"]
-        elif step["what"] in ("share percent", "buffer", "cap", "ring-fence that stock can serve"):
+        elif step["what"] in ("share percent", "buffer", "buffer by rate", "cap", "ring-fence that stock can serve"):
             continue
         else:
             total += step["units"] or 0
@@ -129,6 +129,22 @@ def test_a_channel_is_derived_from_locations_promises_and_rules() -> None:
     mall = by_channel["mall"]
     assert steps(mall)["ring-fence that stock can serve"]["units"] == 4
     assert mall["arithmetic"].endswith("at most 9; ATP 9")
+
+
+def test_a_buffer_by_rate_names_the_rates_that_it_follows() -> None:
+    """6 in five minutes by others are 12 in ten; half of them are the channel's."""
+    by_rate = policy(1, channel="web", policy={"buffer_by_rate": True, "lag_s": 600, "share_percent": 50})
+    sold = line("SaleRecorded", 3, location="S1", quantity=6, channel="store")
+    driver = played(by_rate, line("GoodsReceived", 2, location="S1", quantity=40), sold, tick="2026-11-20T09:05:30Z")
+    (web,) = [one for one in explain(rows_of(driver), "CHAIR")["channels"] if one["channel"] == "web"]
+    add_up(web)
+    step = steps(web)["buffer by rate"]
+    assert step["units"] == 6
+    assert step["note"] == "50 % of others 1728 a day for 600 s + own 0 a day for 0 s, rounded up; at least 0"
+    assert step["last"]["key"] == "test|paper|PolicyChanged-1|1|PolicyChanged|"
+    assert web["arithmetic"] == "50 % of 34 - 6 = 11; ATP 11"
+    (shown,) = [one for one in driver.show("CHAIR")["availability"] if one["channel"] == "web"]
+    assert (shown["buffer"], shown["buffer_rate"]["others_per_day"]) == (6, 1_728)
 
 
 def test_what_is_not_to_be_trusted_is_held_back() -> None:
