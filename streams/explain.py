@@ -15,7 +15,6 @@ from atp.book import (
     Bills,
     ChannelState,
     ChannelTerms,
-    Network,
     Position,
     Ring,
     Rows,
@@ -207,18 +206,22 @@ class _Derivation:
         if network is None:
             return
         number = next(i for i, one in enumerate(channels) if one.channel == state.channel)
-        promises, names = _all_promises(network, channels)
-        cells = [(cell.exposed, cell.mask) for cell in network.cells]
-        left = net.takeable(cells, promises, number)
-        if promises:
-            elsewhere = [(0 if mask >> number & 1 else units, mask) for units, mask in cells]
+        stock = net.Stock(network, channels, self._exposed_at)
+        left = stock.shares()[number].left
+        if stock.due:
+            elsewhere = [(0 if mask >> number & 1 else units, mask, day) for units, mask, day in stock.now]
+            owing = len(net.promises_of(network, channels))
+            names = [_named(one, channels, ring=place >= owing) for place, one in enumerate(stock.due)]
             note = (
-                f"of what is promised ({', '.join(names)}), {net.flow(cells, promises)} can be served in all, "
-                f"{net.flow(elsewhere, promises)} of them elsewhere"
+                f"of what is promised ({', '.join(names)}), {net.flow(stock.now, stock.due)} can be served in all, "
+                f"{net.flow(elsewhere, stock.due)} of them elsewhere"
             )
             yield _step("promised beside", left - sum_exposed, note)
         if left != state.pool:
             yield _step("due later", state.pool - left, "what is promised for later days, before supply comes")
+
+    def _exposed_at(self, location: str) -> int:
+        return next((exposed(position) for place, position in self.positions if place == location), 0)
 
 
 def arithmetic(state: ChannelState, terms: ChannelTerms) -> str:
@@ -235,20 +238,12 @@ def arithmetic(state: ChannelState, terms: ChannelTerms) -> str:
     return f"{text}; ATP {capped(raw, terms)}"
 
 
-def _all_promises(network: Network, channels: Sequence[ChannelState]) -> tuple[list[net.Promise], list[str]]:
-    """Return the promises that compete for stock, and their names."""
-    base = net.promises_of(network, channels)
-    rings = [
-        net.Promise(units=units, channel=number)
-        for number, units in net.rings_of(network, channels, base).items()
-        if units
-    ]
-    names = [f"{one.units} {_waiting(one, channels)}" for one in base]
-    return base + rings, names + [f"{one.units} ring-fenced for {channels[one.channel].channel}" for one in rings]
-
-
-def _waiting(promise: net.Promise, channels: Sequence[ChannelState]) -> str:
-    return "uncovered" if promise.channel == net.ANY else f"pending for {channels[promise.channel].channel}"
+def _named(promise: net.Promise, channels: Sequence[ChannelState], *, ring: bool) -> str:
+    if ring:
+        return f"{promise.units} ring-fenced for {channels[promise.channel].channel}"
+    if promise.channel == net.ANY:
+        return f"{promise.units} uncovered"
+    return f"{promise.units} pending for {channels[promise.channel].channel}"
 
 
 def _where(terms: ChannelTerms) -> str:

@@ -4,7 +4,7 @@ Source: docs/domain.md sections 6 and 7.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -163,6 +163,56 @@ class Network:
         """Units owed that the stock without claims, safety stock included, cannot serve."""
         return unserved({place: node.free for place, node in self.nodes.items()}, self.owed())
 
+    # What comes in time -----------------------------------------------------------------------------------
+
+    @cached_property
+    def in_time(self) -> dict[str, int]:
+        """Units by when and where they are there, of open nodes: what is on hand, and what comes within the horizon."""
+        found = Counter({when_at(0, place): units for place, units in self.exposed.items()})
+        last = (self.today or 0) + HORIZON
+        for one in self.arrivals:
+            if one.location and self.eligible(one.location) and one.day <= last:
+                found[when_at(one.day, one.location)] += one.units
+        return dict(found)
+
+    def reach(self, nodes: Collection[str], day: int) -> frozenset[str]:
+        """Of the nodes what is there by a day; 0: now."""
+        return frozenset(one for one in self.in_time if day_and_place(one)[0] <= day and day_and_place(one)[1] in nodes)
+
+    @cached_property
+    def promised(self) -> list[Promise]:
+        """All promises but ring-fences, each with what may serve it in time."""
+        found = [Promise(one.units, self.reach(one.nodes, 0)) for one in self.owed()]
+        last = (self.today or 0) + HORIZON
+        left = dict(self.in_time)
+        for due, place, channel, units in sorted(self.dated):
+            day = min(due, last)
+            if not place:
+                found.append(Promise(units, self.reach(self.node_sets[channel], day)))
+                continue
+            rest = units  # its own place first, as far as that has it
+            for one in sorted(self.reach([place], day), key=day_and_place):
+                taken = min(rest, left[one])
+                left[one] -= taken
+                rest -= taken
+            found.append(Promise(units - rest, self.reach([place], day)))
+            found.append(Promise(rest, self.reach([p for p in self.places if self.eligible(p)], day)))
+        return found
+
+    @property
+    def fenced(self) -> list[Promise]:
+        """The promises that ring-fences are."""
+        return [Promise(units, self.reach(self.node_sets[name], 0)) for name, units in self.rings.items()]
+
+    @property
+    def lacks(self) -> int:
+        """Units promised that neither stock nor what comes in time can serve."""
+        return unserved(self.in_time, self.promised)
+
+    def spare(self, nodes: Collection[str], promises: Sequence[Promise], day: int) -> int:
+        """Units of the nodes that are left for a day beside promises; 0: now."""
+        return takeable(self.in_time, promises, self.reach(nodes, day))
+
     # Ring-fences ------------------------------------------------------------------------------------------
 
     def ring_fence(self, channel: str) -> Ring:
@@ -189,9 +239,9 @@ class Network:
         kept: dict[str, int] = {}
         before: list[Promise] = []
         for channel in sorted(fences, key=lambda name: (fences[name].priority, name)):
-            left = takeable(self.exposed, [*self.owed(), *before], self.node_sets[channel])
+            left = self.spare(self.node_sets[channel], [*self.promised, *before], 0)
             kept[channel] = min(fences[channel].open, left)
-            before.append(Promise(kept[channel], self.node_sets[channel]))
+            before.append(Promise(kept[channel], self.reach(self.node_sets[channel], 0)))
         return kept
 
     # Days to come -----------------------------------------------------------------------------------------
@@ -240,7 +290,7 @@ class Network:
                 supply[one.day] += one.units
         for day, place, of, units in self.dated:
             if self.allows(channel, place) if place else self.meet(channel, of):
-                demand[day] += units
+                demand[min(day, (self.today or 0) + HORIZON)] += units
         return supply, demand
 
     def waiting(self, channel: str) -> int:
@@ -254,8 +304,8 @@ class Network:
         """What the days start with where `left` units are left beside all promises: less than 0 where some wait."""
         return left or -self.waiting(channel)
 
-    def levels(self, channel: str, left: int) -> tuple[int, ...]:
-        """A_d for today and the days after it: what every later day can spare."""
+    def cumulative(self, channel: str, left: int) -> tuple[int, ...]:
+        """For today and the days after it what every later day can spare, whoever is asked to serve what."""
         if self.today is None:
             return ()
         supply, demand = self.flows(channel)
@@ -265,6 +315,19 @@ class Network:
             p.append(level)
         return tuple(min(p[d:]) for d in range(len(p)))
 
+    def levels(self, channel: str, left: int) -> tuple[int, ...]:
+        """A_d for today and the days after it: what is left beside all that is promised in time."""
+        every_day = self.cumulative(channel, left)
+        if not self.dated or self.today is None:
+            return every_day
+        changes = {0, *(day for day in map(first_of, self.in_time) if day)}
+        found, spared = [], 0
+        for d, level in enumerate(every_day):
+            if not d or self.today + d in changes:
+                spared = self.spare(self.node_sets[channel], self.promised + self.fenced, self.today + d)
+            found.append(min(spared, level) if self.lacks else spared)
+        return tuple(found)
+
     # Answers ----------------------------------------------------------------------------------------------
 
     def channel(self, channel: str) -> ChannelAnswer:
@@ -272,7 +335,9 @@ class Network:
         promises = self.owed() + [Promise(units, self.node_sets[name]) for name, units in rings.items()]
         left = takeable(self.exposed, promises, self.node_sets[channel])
         levels = self.levels(channel, left)
-        pool = min(left, max(0, levels[0])) if self.dated else left
+        pool = self.spare(self.node_sets[channel], self.promised + self.fenced, 0)
+        if self.dated and self.lacks and levels:
+            pool = min(pool, max(0, levels[0]))
         share = number(parameter(self.j, "share_percent", sku=self.sku, location=None, channel=channel), 100)
         buffer = number(parameter(self.j, "buffer", sku=self.sku, location=None, channel=channel), 0)
         cap = parameter(self.j, "cap", sku=self.sku, location=None, channel=channel)
@@ -287,16 +352,21 @@ class Network:
             levels=levels,
         )
 
-    def limit(self, channel: str, location: str = "") -> int:
-        """What a request of the channel may take at most, at one location or anywhere that serves the channel."""
+    def limit(self, channel: str, location: str = "", need: int | None = None) -> int:
+        """What a request of the channel may take at most, at one location or anywhere that serves the channel.
+
+        `need` is the day that it is for.
+        """
         if location and not self.serves(channel, location):
             return 0
-        rings = self.rings
-        others = [Promise(units, self.node_sets[name]) for name, units in rings.items() if name != channel]
+        later = None if need is None or self.today is None or need <= self.today else min(need - self.today, HORIZON)
+        others = [
+            Promise(units, self.reach(self.node_sets[name], 0)) for name, units in self.rings.items() if name != channel
+        ]
         nodes = frozenset({location}) if location else self.node_sets[channel]
-        left = takeable(self.exposed, self.owed() + others, nodes)
-        if self.dated:
-            left = min(left, rings.get(channel, 0) + max(0, self.channel(channel).levels[0]))
+        left = self.spare(nodes, self.promised + others, 0 if later is None else (self.today or 0) + later)
+        if self.lacks and (self.dated or later is not None):
+            left = min(left, self.rings.get(channel, 0) + max(0, self.channel(channel).levels[later or 0]))
         return left
 
     def risks(self) -> set[tuple[str, str]]:
@@ -311,6 +381,20 @@ class Network:
             if not self.shortage and later and any(units < 0 for units in one.levels[: SOON + 1]):
                 found.add(("projected", name))
         return found
+
+
+def when_at(day: int, place: str) -> str:
+    """A name for what is at a place by a day; 0: now."""
+    return f"{day}|{place}"
+
+
+def day_and_place(name: str) -> tuple[int, str]:
+    day, _, place = name.partition("|")
+    return int(day), place
+
+
+def first_of(name: str) -> int:
+    return day_and_place(name)[0]
 
 
 def more_for(channel: str) -> str:

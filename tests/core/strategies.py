@@ -218,7 +218,7 @@ def requests(draw: st.DrawFn, document: Document) -> ReservationRequested:
         request_id=document.id,
         state=draw(st.sampled_from(("soft", "firm", None))),
         expires_at=draw(st.none() | hours | st.just(EIGHT + 9 * DAY)),
-        need_date=draw(st.sampled_from((None, None, "2026-11-23"))),
+        need_date=draw(st.none() | dates),
         partial=draw(st.booleans()),
     )
 
