@@ -89,6 +89,8 @@ class ChannelTerms:
     publish_units: int = 0
     publish_percent: int = 0
     ttl_s: int = 0
+    sells_ahead: str = "never"
+    """What it says where nothing is left and a later day can be promised: backorder, preorder or never."""
 
     @property
     def telling(self) -> tuple[int, int, int]:

@@ -98,7 +98,7 @@ class AvailabilityChanged:
     previous_atp: int | None
     """The answer of the version before, None for the first."""
     status: str
-    """OUT, LOW or IN_STOCK."""
+    """OUT, BACKORDER, PREORDER, LOW or IN_STOCK."""
     epoch: int
     version: int
     as_of: int

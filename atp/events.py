@@ -418,6 +418,8 @@ class PolicyFields:
     """Percent of the last one told that it must differ by; the greater of the two holds."""
     ttl_s: int | None = None
     """Seconds for which a channel's answer is good: it is told again before."""
+    sells_ahead: str | None = None
+    """What a channel with nothing left says where there is a day to promise for: backorder, preorder or never (OUT)."""
 
 
 @immutable

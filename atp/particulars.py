@@ -34,6 +34,7 @@ DECISIONS = ("accepted", "partly", "rejected")
 ANSWERS = ("approved", "rejected", "executed")
 KINDS = tuple(sorted(DUTIES))
 MOMENTS = ("cart", "payment", "release")
+AHEAD = ("backorder", "preorder", "never")
 COMPONENTS_MAX = 200
 """Of one kit: a bill with more is a catalogue."""
 BASES = ("physical", "sellable", "net-of-reservations", "claims")
@@ -221,6 +222,8 @@ def _policy(event: e.PolicyChanged) -> None:
             refuse_name("policy.locations", location)
     if policy.reserves_at is not None:
         check_word("policy.reserves_at", policy.reserves_at, MOMENTS)
+    if policy.sells_ahead is not None:
+        check_word("policy.sells_ahead", policy.sells_ahead, AHEAD)
     for field in ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner"):
         for kind in getattr(policy, field) or ():
             check_word(f"kind of exception in policy.{field}", kind, KINDS)

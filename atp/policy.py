@@ -86,6 +86,7 @@ class Book:
             publish_units=_first(here, "publish_units", 0),
             publish_percent=_first(here, "publish_percent", 0),
             ttl_s=_first(here, "ttl_s", 0),
+            sells_ahead=_first(here, "sells_ahead", "never"),
         )
         return None if terms == DEFAULT_TERMS else terms
 

@@ -106,6 +106,7 @@ class _PolicyForm(Form):
     publish_units: int | None = None
     publish_percent: int | None = None
     ttl_s: int | None = None
+    sells_ahead: str | None = None
 
     def made(self) -> PolicyFields:
         return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})

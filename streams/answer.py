@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from atp.availability import atp_raw, channel_raw, exposed, status, terms_of
+from atp.availability import atp_raw, channel_raw, channel_status, exposed, status, terms_of
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -130,7 +130,7 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
                 "sku": sku,
                 "atp": state.atp,
                 "atp_raw": channel_raw(state.pool, terms, state.ring),
-                "status": status(state.atp, terms.low_at),
+                "status": channel_status(state.atp, terms, state.horizon),
                 "version": state.version,
                 "ring": state.ring,
                 "pool": state.pool,

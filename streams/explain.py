@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from atp import network as net
-from atp.availability import atp_raw, capped, channel_raw, exposed, status, terms_of
+from atp.availability import atp_raw, capped, channel_raw, channel_status, exposed, status, terms_of
 from atp.book import (
     BUCKETS,
     Bills,
@@ -187,7 +187,7 @@ class _Derivation:
         return {
             "channel": name,
             "atp": state.atp,
-            "status": status(state.atp, terms.low_at),
+            "status": channel_status(state.atp, terms, state.horizon),
             "version": state.version,
             "steps": [*steps, *rules],
             "arithmetic": arithmetic(state, terms),

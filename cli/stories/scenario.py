@@ -47,7 +47,7 @@ STATES = (
     "advice",
     "posted",
 )
-POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s")
+POLICY = ("safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s", "sells_ahead")
 BY_KIND = ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner")
 PLANNING = ("lead_time_days", "order_up_to", "moq", "pack", "high_water_days", "approve_above")
 ANSWERS = ("kind", "owner", "resolution", "eta", "advice", "answer")
@@ -233,6 +233,8 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
 def _parameter(key: str, value: str) -> object:
     if key == "locations":
         return [name for name in value.split(",") if name]
+    if key == "sells_ahead":
+        return value
     return value == "yes" if key == "eligible" else int(value)
 
 

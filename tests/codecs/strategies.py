@@ -49,6 +49,7 @@ policies = st.builds(
     till_is_handover=st.none() | st.booleans(),
     reserves_at=st.none() | st.sampled_from(particulars.MOMENTS),
     hold_s=st.none() | st.integers(0, 86_400),
+    sells_ahead=st.none() | st.sampled_from(particulars.AHEAD),
 )
 
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {

@@ -253,6 +253,8 @@ def test_units_that_do_not_come_out_are_refused(changes: dict[str, Any], said: s
         (sale(type="PolicyChanged", quantity=..., policy={"saftey_stock": 1}), "policy.saftey_stock is unknown; did"),
         (sale(type="PolicyChanged", quantity=..., policy={}), "policy must set at least one parameter"),
         (sale(type="PolicyChanged", quantity=..., policy={"share_percent": 101}), "policy.share_percent must be a"),
+        (sale(type="PolicyChanged", quantity=..., policy={"sells_ahead": "always"}),
+         "policy.sells_ahead must be one of backorder, preorder, never, not 'always'"),
         (sale(type="PolicyChanged", quantity=..., policy={"reserves_at": "never"}),
          "policy.reserves_at must be one of cart, payment, release, not 'never'"),
         (sale(type="PolicyChanged", quantity=..., policy={"hold_s": -1}), "policy.hold_s must be a number from 0"),

@@ -74,12 +74,22 @@ class ChannelAnswer:
     """Of its ring-fence, where it has one."""
     levels: tuple[int, ...] = ()
     """A_d for today and the days after it; empty before the first tick."""
+    low_at: int = 0
+    sells_ahead: str = "never"
+    """What it says where it shows nothing now, but something on some day."""
 
     @property
     def next_available(self) -> tuple[int, int] | None:
         """(days from today, units) of the first day with something to promise, where there is nothing now."""
         found = [(d, units) for d, units in enumerate(self.levels) if units >= 1]
         return found[0] if self.atp == 0 and found else None
+
+    @property
+    def status(self) -> str:
+        """How it reads."""
+        if self.atp:
+            return "LOW" if self.atp <= self.low_at else "IN_STOCK"
+        return "OUT" if self.sells_ahead == "never" else self.sells_ahead.upper()
 
     def steps(self, today: int) -> list[tuple[int, int]]:
         """(day, units that may be promised from then on), where they change."""
@@ -342,6 +352,8 @@ class Network:
         buffer = number(parameter(self.j, "buffer", sku=self.sku, location=None, channel=channel), 0)
         cap = parameter(self.j, "cap", sku=self.sku, location=None, channel=channel)
         shown = max(0, rings[channel] + share * pool // 100 - buffer)
+        coming = any(units > 0 and share * units // 100 > buffer for units in levels) and cap != 0
+        ahead = parameter(self.j, "sells_ahead", sku=self.sku, location=None, channel=channel)
         return ChannelAnswer(
             ring_open=fence.open,
             ring=rings[channel],
@@ -350,6 +362,8 @@ class Network:
             atp=min(cap, shown) if isinstance(cap, int) else shown,
             priority=fence.priority if fence.open else None,
             levels=levels,
+            low_at=number(parameter(self.j, "low_at", sku=self.sku, location=None, channel=channel), 0),
+            sells_ahead=ahead if isinstance(ahead, str) and coming else "never",
         )
 
     def limit(self, channel: str, location: str = "", need: int | None = None) -> int:

@@ -347,6 +347,7 @@ PARAMETERS_OF_SUPPLY: dict[str, st.SearchStrategy[Any]] = {
     "max_slip_days": st.integers(0, 4),
     "supplier_late_p90_days": st.integers(0, 3),
     "count_ordered": st.booleans(),
+    "sells_ahead": st.sampled_from(("backorder", "preorder", "never")),
 }
 
 
