@@ -254,7 +254,7 @@ class ReservationReleased(Envelope):
 
 @immutable
 class ReservationExpired(Envelope):
-    """A soft claim ran out, by our own tick."""
+    """Another system let a soft claim run out; our own run out by `expires_at` and the ticks, without an event."""
 
 
 @immutable
@@ -564,6 +564,7 @@ Demand = (
     | TransferApproved
     | TransferRejected
     | ReturnAuthorised
+    | ReservationExpired
 )
 """What happened to claims on goods."""
 
@@ -592,18 +593,4 @@ Beside = (
 )
 """What others hold, and what is known of sources and places as a whole."""
 
-NotFoldedYet = ReservationExpired
-"""Validated and kept in the ledger, counted, and without effect until its fold exists."""
-
-Event = (
-    Fact
-    | Reversal
-    | ReservationRequested
-    | Supply
-    | Grant
-    | Beside
-    | Attention
-    | PolicyChanged
-    | TimeTicked
-    | NotFoldedYet
-)
+Event = Fact | Reversal | ReservationRequested | Supply | Grant | Beside | Attention | PolicyChanged | TimeTicked

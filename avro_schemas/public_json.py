@@ -32,6 +32,7 @@ _CHANNEL = ("channel", "needs the channel that it is about")
 NEEDED: dict[type, tuple[str, str]] = {
     e.ReservationConfirmed: _LINE,
     e.ReservationReleased: _LINE,
+    e.ReservationExpired: _LINE,
     e.OrderCancelled: _LINE,
     e.OrderAllocated: _LINE,
     e.PickConfirmed: _LINE,

@@ -1,7 +1,6 @@
 """The public JSON form: what is read, what is refused, and in which words."""
 
 import json
-import re
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -96,12 +95,6 @@ def test_every_example_of_the_docs_can_be_published(line: str, with_units: bool)
 def test_the_docs_have_an_example_of_every_type() -> None:
     shown = {type(event).__name__ for line, _ in documented() for event in parse_line(line, UNITS)}
     assert shown == {kind.__name__ for kind in EVENTS}
-
-
-def test_the_docs_say_what_is_folded_later() -> None:
-    later = DOCS.read_text().partition("## Events that are kept, and folded later\n")[2].partition("\n## ")[0]
-    shown = {json.loads(line)["type"] for line in re.findall(r"^\{.*", later, re.MULTILINE)}
-    assert shown == {events.NotFoldedYet.__name__}
 
 
 def test_the_docs_name_every_field() -> None:

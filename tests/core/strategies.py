@@ -40,6 +40,7 @@ from atp.events import (
     Ref,
     ReservationConfirmed,
     ReservationDecided,
+    ReservationExpired,
     ReservationPlaced,
     ReservationReleased,
     ReservationRequested,
@@ -166,7 +167,7 @@ KINDS = (
 
 CLAIMS = (
     ReservationPlaced, ReservationDecided, ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated,
-    PickConfirmed, PickFailed, TransferApproved, TransferRejected,
+    ReservationExpired, PickConfirmed, PickFailed, TransferApproved, TransferRejected,
 )  # fmt: skip
 ALL_KINDS = (*KINDS, *CLAIMS, *CLAIMS, *(ReservationPlaced,) * 4, *(OrderAllocated,) * 2, *(ShipmentConfirmed,) * 2)
 ORDERS = (Ref("O-1", 1), Ref("O-1", 2), Ref("O|2", 1))
@@ -190,7 +191,7 @@ def claims(draw: st.DrawFn, world: World, kind: type, place: str) -> dict[str, A
         found["decision"] = draw(st.sampled_from(("accepted", "rejected")))
     elif kind is OrderCancelled:
         found["quantity"] = draw(st.integers(0, 3))
-    elif kind is ReservationConfirmed or kind is TransferRejected:
+    elif kind in (ReservationConfirmed, ReservationExpired, TransferRejected):
         found["quantity"] = 0
     elif kind is OrderAllocated:
         found["from_location"] = draw(st.sampled_from(("", *(p for p in world.places if p != place))))
