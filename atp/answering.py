@@ -141,7 +141,7 @@ def settle(
         part=summary.part,
         copied=summary.copied,
         compared=summary.compared,
-        advise_at=summary.advise_at if summary.channels else asked(draft, summary),
+        advise_at=summary.advise_at if summary.channels else asked(draft, sku, summary),
     )
     if matured:
         settled = reassess(draft, sku, settled, now)  # It surveys the network anew, and judges that.
@@ -585,7 +585,9 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
     `naming` is a channel that has just been named.
     """
     policies = SkuPolicies(draft, sku, summary, now)
-    summary = advise_later(draft, sku, replace(summary, advise_at=asked(draft, summary)), max(now, draft.tick or 0))
+    summary = advise_later(
+        draft, sku, replace(summary, advise_at=asked(draft, sku, summary)), max(now, draft.tick or 0)
+    )
     claims = _due_claims(draft, sku) if summary.promised else None
     places: dict[str, Position] = {}
     for location, row in list(positions(draft, sku)):

@@ -460,6 +460,8 @@ class MasterEntry:
     digest: bytes
     effective: int
     attributes: dict[str, str]
+    substitutes: tuple[str, ...] | None = None
+    """Of a SKU: those that may be offered instead, most preferred first; None where it says nothing of that."""
 
 
 @immutable
@@ -584,6 +586,7 @@ class Advice:
     expires_at: int
     decided_by: str
     evidence: dict[str, str]
+    substitutes: tuple[str, ...] = ()
 
 
 @immutable

@@ -440,6 +440,8 @@ class MasterChanged(Envelope):
     kit: str = ""
     components: dict[str, int] | None = None
     """Units of each component that one kit needs; empty where it is no longer made of others."""
+    substitutes: tuple[str, ...] | None = None
+    """SKUs that may be offered instead of this one, most preferred first; empty where none is any more."""
 
 
 @immutable

@@ -8,7 +8,7 @@ import typer
 from atp.book import unescape
 from cli.progress import bar
 from streams.answer import Answer
-from streams.reader import look_up
+from streams.reader import look_up, offered
 from streams.settings import Settings
 
 SHOWN_EVENTS = 8
@@ -51,6 +51,7 @@ def show(
     """
     with bar("reading the changelog") as progress:
         found = look_up(Settings(), sku, progress)
+        found["substitutes"] = offered(Settings(), found["substitutes"], progress)
     places = [one["location"] for one in found["positions"]]
     if location:
         found["positions"] = [one for one in found["positions"] if one["location"] == location]
@@ -96,6 +97,7 @@ def print_answer(found: Answer) -> None:
                 typer.echo(f"    from {day['date']}: {day['quantity']}")
     _section("a kit of", _kit(found))
     _section("part of the kits", found["part_of"])
+    _section("may be offered instead", [stand_in(one) for one in found["substitutes"]])
     _section("promised", _promises(found))
     _section("ring-fences", [_fence(one) for one in found["ring_fences"]])
     _section("coming", [_inbound(one) for one in found["inbound"]])
@@ -118,6 +120,15 @@ def _kit(found: Answer) -> list[str]:
     parts = [f"{units} {sku}" for sku, units in found["components"].items()] or ["nothing any more"]
     ask = f"atp availability --channel all --sku {found['sku']}"
     return [*parts, f"(the figures above are what is assembled; with what its parts leave: {ask})"]
+
+
+def stand_in(one: Answer) -> str:
+    """Say what there is now of a SKU that may be offered instead of another."""
+    if one["atp"] is None:
+        return f"{one['sku']}: nothing is known of it"
+    following = one["next_available"]
+    more = f", {following['quantity']} from {following['date']}" if following else ""
+    return f"{one['sku']}: ATP {one['atp']} {one['status']}{more}"
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:

@@ -18,11 +18,13 @@ from atp.book import (
     Summary,
     Transfer,
     bills_key,
+    masters_key,
     part_key,
     summary_key,
 )
 from atp.claims import day_text
 from atp.events import PolicyFields
+from atp.planning import substitutes_of
 from avro_schemas.instants import instant, instant_or_none
 from streams.promised import promised
 
@@ -30,7 +32,7 @@ Answer = dict[str, Any]
 """Plain values, ready for JSON."""
 ALONE = "snou"
 """First letters of the rows that an answer is made of, one of each for a SKU: `letter|sku`."""
-MANY = "ptrcb"
+MANY = "ptrcbl"
 """And of those that there may be many of: `letter|sku|...`. To these come the partition's clock and policies."""
 R = TypeVar("R")
 
@@ -59,6 +61,9 @@ def answer(rows: Rows, sku: str) -> Answer:
         "transfers": [_transfer(rest, row) for rest, row in _of(rows, f"t|{sku}|", Transfer)],
         "components": dict(bills.in_force) if isinstance(bills, Bills) else None,
         "part_of": [kit for kit in part.kits if kit != sku] if isinstance(part, Part) else [],
+        "substitutes": list(
+            substitutes_of(rows.get(masters_key(sku, "")), clock.tick if isinstance(clock, Clock) else None)
+        ),
         "policies": [_policy(entry, sku) for entry in entries]
         + [_policy(entry, "") for entry in (wide.entries if isinstance(wide, Policies) else ())],
     }

@@ -222,6 +222,8 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
         case "components":
             pairs = [part.rsplit(":", 1) for part in value.split("+") if part]
             event["components"] = {sku: int(units) for sku, units in pairs}
+        case "substitutes":
+            event[key] = [sku for sku in value.split("+") if sku]
         case _ if key in MASTER:
             event.setdefault("attributes", {})[key] = value
         case _ if key in PLAIN:

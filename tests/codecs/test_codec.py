@@ -75,6 +75,8 @@ def as_avro(value: Any) -> Any:
             return {**plain_fields, "replacement": None if new is None else codec.encode(new)}
         case Document() | Ref() | EventRef():
             return {name: as_avro(one) for name, one in value._asdict().items()}
+        case book.Cell():  # whose numbers may be two, and yet no pair
+            return {f.name: getattr(value, f.name) for f in fields(value)} | {"beyond": list(value.beyond)}
         case tuple() if len(value) == 2 and all(isinstance(one, int) for one in value):
             return {"first": value[0], "second": value[1]}
         case tuple():

@@ -107,7 +107,7 @@ def followed(words: str, effects: list[Effect | DeadLetter], verdicts: list[str]
             return (transition, kind, _scope(scope)) in said
         case ["advice", status, kind, location, units]:
             advised = [(e.status, e.kind, e.location, e.quantity) for e in effects if isinstance(e, AdviceChanged)]
-            return (status, kind, location, int(units)) in advised
+            return (status, kind, _scope(location), int(units)) in advised
         case ["erp", kind, units]:
             return any(isinstance(e, ErpLine) and (e.document_type, e.quantity) == (kind, int(units)) for e in effects)
         case _:
