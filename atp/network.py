@@ -94,7 +94,7 @@ def promises_of(network: Network, channels: Sequence[ChannelState]) -> list[Prom
 class Stock:
     """What promises compete for, what they are, and what they leave: now, and in time for a later day."""
 
-    __slots__ = ("_base", "_bits", "_channels", "_known", "due", "now", "promises", "rings", "sources", "whole")
+    __slots__ = ("_base", "_bits", "_channels", "_known", "_whole", "due", "now", "promises", "rings", "sources")
 
     def __init__(
         self, network: Network, channels: Sequence[ChannelState], at: Exposed, *, also: str = "", ahead: bool = False
@@ -108,14 +108,20 @@ class Stock:
         self.sources = _sources(network, channels, self._bits, exposed_at, ahead=ahead or bool(network.dated))
         later = _later(network, channels, self._bits, exposed_at) if network.dated else []
         self._base = owing + later
-        self.whole = flow(self.sources, self._base) == sum(promise.units for promise in self._base)
-        """Whether all that is promised can be served in time."""
         self.rings = rings_of(network, channels, self.sources, self._base)
         self.promises = self._base + self._fenced()
         self.now = [source for source in self.sources if source[2] == NOW]
         self.due = owing + self._fenced()
         """What is promised beside demand of later days; it is served by what is there now."""
         self._known: dict[tuple[object, ...], int] = {}
+        self._whole: bool | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that is promised can be served in time."""
+        if self._whole is None:
+            self._whole = flow(self.sources, self._base) == sum(promise.units for promise in self._base)
+        return self._whole
 
     def shares(self) -> list[Share]:
         """Say for each channel what it may draw on."""
@@ -149,7 +155,10 @@ class Stock:
         """Channels that may sell the same are left the same."""
         key = (len(sources), len(promises), *(bool(mask >> channel & 1) and at <= day for _, mask, at in sources))
         if key not in self._known:
-            self._known[key] = takeable(sources, promises, channel, day)
+            whole = key[:2]
+            if whole not in self._known:
+                self._known[whole] = flow(sources, promises)
+            self._known[key] = takeable(sources, promises, channel, day, self._known[whole])
         return self._known[key]
 
 
@@ -224,13 +233,18 @@ def shortage(network: Network, channels: Sequence[ChannelState]) -> int:
     return sum(promise.units for promise in base) - flow([(cell.free, cell.mask, NOW) for cell in network.cells], base)
 
 
-def takeable(sources: Sequence[Source], promises: Sequence[Promise], channel: int, day: int = NOW) -> int:
-    """Units that a channel has by a day beside the promises: what a maximum flow of those leaves of its sources."""
+def takeable(
+    sources: Sequence[Source], promises: Sequence[Promise], channel: int, day: int = NOW, served: int | None = None
+) -> int:
+    """Units that a channel has by a day beside the promises: what a maximum flow of those leaves of its sources.
+
+    `served` is that flow, where it is known.
+    """
     mine = sum(units for units, mask, at in sources if mask >> channel & 1 and at <= day)
     if not promises:
         return mine
     elsewhere = [(0 if mask >> channel & 1 and at <= day else units, mask, at) for units, mask, at in sources]
-    return mine + flow(elsewhere, promises) - flow(sources, promises)
+    return mine + flow(elsewhere, promises) - (flow(sources, promises) if served is None else served)
 
 
 def owed(sources: Sequence[Source], promises: Sequence[Promise], channels: Sequence[ChannelState], channel: int) -> int:
