@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from atp.book import Claim
 from atp.claims import Standing, day_text, standing
 from atp.effects import RiskChanged
-from atp.events import DAY, AllocationGranted, AllocationReturned, Document, Event, Ref, ReservationRequested
+from atp.events import (
+    DAY,
+    MINUTE,
+    AllocationGranted,
+    AllocationReturned,
+    Document,
+    Event,
+    GoodsReceived,
+    Ref,
+    ReservationRequested,
+)
 from tests.core import strategies
 from tests.core.network_model import Promise, unserved
 from tests.core.papers import NOON, coming, locations, more, request, stocked
@@ -36,13 +46,15 @@ many = settings(
 class Held:
     """What is there and comes, and all that is held of it, restated from the lines of the partition."""
 
-    def __init__(self, folded: Folded, nodes: Mapping[str, set[str]], supply: Mapping[tuple[str, int], int]) -> None:
-        """`supply` says what comes: by place and day since 1970."""
+    def __init__(
+        self, folded: Folded, nodes: Mapping[str, set[str]], supply: Mapping[tuple[str, int], int], time: int
+    ) -> None:
+        """`supply` says what comes: by place and day since 1970. `time` is that of the last tick."""
         self.stock = {f"{place}|0": folded.positions()[key].on_hand for key in folded.positions() for place in key[1:]}
         self.stock |= {f"{place}|{day}": units for (place, day), units in supply.items()}
         self.promises: list[Promise] = []
         for _, row in folded.rows_of("c|A|"):
-            one = standing(row if isinstance(row, Claim) else None, NOON.event_time)
+            one = standing(row if isinstance(row, Claim) else None, time)
             self._line(one, nodes[one.channel])
         for (_, channel), state in folded.states().items():
             if state.ring:
@@ -78,6 +90,7 @@ def test_no_unit_is_promised_twice(data: st.DataObject) -> None:
     folded = Folded([*(locations(channel, *sorted(nodes[channel])) for channel in CHANNELS), *stocked(**stock), NOON])
     for n, ((place, day), units) in enumerate(supply.items(), 1):
         folded.send(coming(place, units, day_text(day), n))
+    came: set[tuple[str, int]] = set()
     for n in range(data.draw(st.integers(1, 10))):
         channel = data.draw(st.sampled_from(CHANNELS))
         if data.draw(st.integers(0, 3)) == 0:
@@ -90,9 +103,30 @@ def test_no_unit_is_promised_twice(data: st.DataObject) -> None:
             folded.send(asking(data, n, channel))
             told = folded.decided[f"R-{n}"]
             assert told.quantity <= told.atp
-        held = Held(folded, nodes, supply)
-        assert held.missing == 0, (held.stock, held.promises)
-        assert not [key for key, _ in folded.rows_of("r|") if key[1] in ("oversold", "projected")]
+        all_is_held(folded, nodes, supply, NOON.event_time)
+    for later in range(DAYS + 2):  # and so it is kept, day by day
+        time = NOON.event_time + later * DAY
+        folded.send(tick(time))
+        for n, ((place, day), units) in enumerate(list(supply.items()), 1):
+            if day == TODAY + later:
+                paper = {
+                    "document": Document("grn", f"PO-{n}", 1),
+                    "purchase_order": Ref("PO-1", n),
+                    "event_time": time,
+                }
+                folded.send(more(GoodsReceived, units, location=place, final=True, **paper))
+                came.add((place, day))
+        folded.send(tick(time + 10 * MINUTE))  # what waited for the day's delivery is calm again
+        rest = {key: units for key, units in supply.items() if key not in came}
+        all_is_held(folded, nodes, rest, time)
+
+
+def all_is_held(
+    folded: Folded, nodes: Mapping[str, set[str]], supply: Mapping[tuple[str, int], int], time: int
+) -> None:
+    held = Held(folded, nodes, supply, time)
+    assert held.missing == 0, (held.stock, held.promises)
+    assert not [key for key, _ in folded.rows_of("r|") if key[1] in ("oversold", "projected")]
 
 
 def asking(data: st.DataObject, n: int, channel: str) -> ReservationRequested:
