@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from oracle.batches import Table
-from oracle.network import ANY_NODE, Cell, Promise, Sku, fill_shares, skus, takeable
+from oracle.network import ALL_DAYS, ANY_NODE, NOW, Cell, Promise, Sku, coming, fill_shares, skus, takeable
 
 EVENTS_MAX = 250_000
 """Events that the ledgers of all moments may hold together. Requests are judged from those on with the fewest events
@@ -33,6 +33,8 @@ class Place:
 
     units: int
     cell: Cell
+    comes: tuple[tuple[int, int], ...]
+    """(day, units) of what will come there."""
 
 
 def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> None:
@@ -47,62 +49,87 @@ def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> Non
     run(*FILES)
     fill_shares(db)
     run("outlook")
-    asked = {
-        name: (channel, location)
-        for name, channel, location in db.execute("SELECT name, answered_for, location FROM main.moments").fetchall()
-    }
+    asked = {name: (channel, location, day) for name, channel, location, day in _asked(db)}
     places = _places(db)
     rings = {
         (sku, channel): units
         for sku, channel, units in db.execute("SELECT sku, channel, ring FROM shares WHERE ring > 0").fetchall()
     }
-    days = _days(db)
+    levels = _levels(db)
     for name, sku in skus(db):
-        channel, location = asked[name]
+        channel, location, day = asked[name]
         kept = {one: rings.get((name, one), 0) for one in sku.channels}
-        units = limit(sku, kept, channel, places.get(name) if location else None, named=bool(location))
-        if (today := days.get(name)) is not None:
-            units = min(units, kept.get(channel, 0) + max(0, today))
+        units = limit(sku, kept, channel, day, places.get(name) if location else None, named=bool(location))
+        if (level := levels.get(name)) is not None:
+            units = min(units, kept.get(channel, 0) + max(0, level))
         table.add((name, units))
     table.flush()
     db.execute("SET search_path = 'main'")
 
 
-def limit(sku: Sku, rings: dict[str, int], channel: str, place: Place | None, *, named: bool) -> int:
-    """Units that a request of a channel may take, of all its places or of the one that it names.
+def limit(sku: Sku, rings: dict[str, int], channel: str, day: int, place: Place | None, *, named: bool) -> int:
+    """Units that a request of a channel may take for a day, of all its places or of the one that it names.
 
     `rings` are what of each ring-fence stock can serve; its own is not in its way.
     """
-    promises = [*sku.owed, *(Promise(units, other) for other, units in rings.items() if other != channel and units)]
+    others = [Promise(units, other) for other, units in rings.items() if other != channel and units]
+    promises, stock = [*sku.owed, *sku.later, *others], sku.by(ALL_DAYS)
     if not named:
-        return takeable(sku.room, promises, channel)
+        return takeable(stock, promises, channel, day)
     if place is None:
         return 0
-    # The one place becomes a cell of its own.
-    room = {**sku.room, place.cell: sku.room.get(place.cell, 0) - place.units, place.cell | {THERE}: place.units}
-    return takeable(room, promises, THERE)
+    # What is at the one place, and comes there, becomes a lot of its own.
+    lots = [(place.cell, place.units), *((place.cell | {coming(when)}, units) for when, units in place.comes)]
+    for lot, units in lots:
+        if units:
+            stock[lot] -= units
+            stock[lot | {THERE}] = units
+    return takeable(stock, promises, THERE, day)
+
+
+def _asked(db: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, int]]:
+    """Return name, channel and location of each request, and the day that it is for: one to come, or NOW."""
+    return db.execute(
+        """
+        SELECT m.name, m.answered_for, m.location, if(m.need_day > k.today, least(m.need_day, k.today + 180), ?)
+        FROM main.moments m JOIN skus k ON k.sku = m.name
+        """,
+        [NOW],
+    ).fetchall()
 
 
 def _places(db: duckdb.DuckDBPyConnection) -> dict[str, Place]:
     rows = db.execute(
         """
-        SELECT m.name, n.atp, s.channels
+        WITH comes AS (
+            SELECT i.sku, i.location, i.day, sum(i.units)::BIGINT AS units FROM inbound i JOIN skus k USING (sku)
+            WHERE i.day <= k.today + 180 GROUP BY ALL
+        )
+        SELECT m.name, n.atp, list_concat(s.channels, o.own),
+            (SELECT list((c.day, c.units)) FROM comes c WHERE c.sku = m.name AND c.location = m.location)
         FROM main.moments m JOIN nodes n ON n.sku = m.name AND n.location = m.location
         JOIN sells_at a ON a.sku = m.name AND a.location = m.location AND a.channel = m.answered_for
         JOIN (SELECT sku, location, list(channel) AS channels FROM served GROUP BY ALL) s
             ON s.sku = m.name AND s.location = m.location
+        LEFT JOIN own_lots o ON o.sku = m.name AND o.location = m.location
         """
     ).fetchall()
-    return {name: Place(units, frozenset((ANY_NODE, *channels))) for name, units, channels in rows}
+    return {
+        name: Place(units, frozenset((ANY_NODE, *channels)), tuple(comes or ()))
+        for name, units, channels, comes in rows
+    }
 
 
-def _days(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """What days to come leave today, of SKUs with demand of later days."""
+def _levels(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """What the day that is asked for leaves, of SKUs that cannot serve all that they promised for days to come."""
     rows = db.execute(
         """
-        SELECT m.name, l.level FROM main.moments m JOIN skus k ON k.sku = m.name
-        JOIN levels l ON l.sku = m.name AND l.channel = m.answered_for AND l.day = k.today
-        WHERE m.name IN (SELECT sku FROM dated)
+        SELECT m.name, max_by(l.level, l.day) FROM main.moments m JOIN skus k ON k.sku = m.name
+        JOIN levels l ON l.sku = m.name AND l.channel = m.answered_for
+            AND l.day <= greatest(k.today, least(coalesce(m.need_day, 0), k.today + 180))
+        WHERE m.name IN (SELECT sku FROM shares WHERE lacks > 0)
+            AND (m.name IN (SELECT sku FROM dated) OR m.need_day > k.today)
+        GROUP BY m.name
         """
     ).fetchall()
     return dict(rows)

@@ -63,7 +63,7 @@ class Sku:
         lots = dict(self.room)
         for when, cell, units in self.comes:
             if when <= day:
-                lot = cell | {_coming(when)}
+                lot = cell | {coming(when)}
                 lots[lot] = lots.get(lot, 0) + units
         return lots
 
@@ -175,7 +175,7 @@ MARK, PLACE = "|day|", "|place|"
 """No channel is called so: `|` is in no name."""
 
 
-def _coming(day: int) -> str:
+def coming(day: int) -> str:
     return f"{MARK}{day}"
 
 
@@ -212,7 +212,7 @@ def skus(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Sku]]:
         WHERE n.atp > 0
         UNION ALL
         SELECT i.sku, 'comes', '', i.units, i.day, list_concat(s.channels, own)
-        FROM inbound i SEMI JOIN dated USING (sku) JOIN places p USING (sku, location) JOIN skus k USING (sku)
+        FROM inbound i JOIN places p USING (sku, location) JOIN skus k USING (sku)
         LEFT JOIN (
             SELECT sku, location, list(channel) AS channels FROM served GROUP BY ALL
         ) s USING (sku, location) LEFT JOIN own_lots USING (sku, location)
