@@ -20,6 +20,9 @@ TRANSPORT = {
     "uom_quantity",
 }  # fmt: skip
 
+LATER = {"substitutes"}
+"""Fields that came later: no part of a digest where they say nothing, so that older statements keep theirs."""
+
 
 def rank_of(event: Event) -> str:
     """The rank of an event among the versions of its own key."""
@@ -31,22 +34,26 @@ def reversal_rank(event: Reversal, key: str) -> str:
     return f"1|{event.event_time:020d}|{key}"
 
 
-_business: dict[type[Envelope], tuple[Callable[[Any], tuple[Any, ...]], bool]] = {}
-"""By kind of event: what reads its business fields, and whether one of them is a mapping."""
+_business: dict[type[Envelope], tuple[Callable[[Any], tuple[Any, ...]], bool, tuple[str, ...]]] = {}
+"""By kind of event: what reads its business fields, whether one of them is a mapping, and which came later."""
 
 
 def digest(event: Event) -> bytes:
     """Eight bytes over the business fields: the same for a resend, different for another statement."""
     kind = type(event)
     if (business := _business.get(kind)) is None:
-        stated = [field for field in fields(kind) if field.name not in TRANSPORT]
+        stated = [field for field in fields(kind) if field.name not in TRANSPORT | LATER]
         mapping = any("dict" in str(field.type) for field in stated)
-        business = _business[kind] = attrgetter(*(field.name for field in stated)), mapping
+        later = tuple(field.name for field in fields(kind) if field.name in LATER)
+        business = _business[kind] = attrgetter(*(field.name for field in stated)), mapping, later
     values = list(business[0](event))
     if isinstance(event, Correction) and event.replacement is not None:
         values = [*(v for v in values if v is not event.replacement), digest(event.replacement)]
     if business[1]:
         values = [sorted(v.items()) if isinstance(v, dict) else v for v in values]
+    for name in business[2]:
+        if (value := getattr(event, name)) is not None:
+            values.append((name, value))
     return blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 

@@ -1,4 +1,6 @@
-"""Advice: what to order, to move between locations, or to count. Advisory: nothing follows but the advice itself.
+"""Advice: what to order, to move between locations, to count, or to offer instead.
+
+Advisory: nothing follows but the advice itself.
 
 One advice at most stands per (kind, SKU, location); its id is of these and of the day it was proposed on, so that
 at most one a day is told. It is proposed, approved or rejected, carried out, or lapses. Worked out at ticks, for
@@ -16,7 +18,7 @@ from atp.effects import AdviceChanged
 from atp.events import DAY, SECOND, AdviceDecided
 from atp.policy import Book
 
-REPLENISH, TRANSFER, COUNT = "replenish", "transfer", "count"
+REPLENISH, TRANSFER, COUNT, SUBSTITUTE = "replenish", "transfer", "count", "substitute"
 PROPOSED, APPROVED, REJECTED, EXPIRED, EXECUTED = "proposed", "approved", "rejected", "expired", "executed"
 STANDING = (PROPOSED, APPROVED)
 LASTS = 7 * DAY
@@ -26,6 +28,7 @@ ACTIONS = {
     REPLENISH: "order these units for the location",
     TRANSFER: "move these units from the location that has them to spare",
     COUNT: "count this SKU at the location",
+    SUBSTITUTE: "offer one of the substitutes instead, the first that there is",
 }
 
 
@@ -39,6 +42,7 @@ def propose(
     now: int,
     *,
     from_location: str = "",
+    substitutes: tuple[str, ...] = (),
 ) -> bool:
     """Say what should be done at a location; return whether that is news.
 
@@ -52,13 +56,15 @@ def propose(
     if known is not None and known.day == day and known.status not in STANDING:
         return False
     if known is not None and known.status in STANDING:
-        if known.status == APPROVED or (known.quantity, known.from_location) == (quantity, from_location):
+        figures = (known.quantity, known.from_location, known.substitutes)
+        if known.status == APPROVED or figures == (quantity, from_location, substitutes):
             return False
         if known.day != day:
             _end(draft, sku, kind, location, known, EXPIRED, now, "a later proposal")
             known = None
     limit = _book(draft, sku).value("approve_above", location, "")
-    approved = limit is not None and quantity <= limit
+    # What customers get instead is for somebody to say, however few units a policy lets pass.
+    approved = limit is not None and quantity <= limit and kind != SUBSTITUTE
     restated = known is not None and known.status in STANDING
     advice = Advice(
         id=_id(kind, sku, location, day),
@@ -70,6 +76,7 @@ def propose(
         expires_at=now + LASTS,
         decided_by="policy" if approved else "",
         evidence=dict(evidence),
+        substitutes=substitutes,
     )
     _put(draft, sku, kind, location, known, advice)
     _tell(draft, sku, kind, location, advice, now)
@@ -192,5 +199,6 @@ def _tell(draft: Draft, sku: str, kind: str, location: str, advice: Advice, at: 
             evidence=advice.evidence,
             action=ACTIONS[kind] if stands else "",
             cause=draft.cause,
+            substitutes=advice.substitutes,
         )
     )

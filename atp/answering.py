@@ -47,7 +47,7 @@ from atp.claims import standing, today_of
 from atp.draft import Draft
 from atp.events import DAY, HOUR, MINUTE, SECOND
 from atp.ledger import HOLDS, DemandChange, Ledger, claims_by
-from atp.lots import NEVER, Layer, asks_for_life
+from atp.lots import NEVER, asks_for_life
 from atp.outlook import TRANSFER, SupplyTerms, by_place, horizon, in_transit, inbound_of
 from atp.planning import advise_later, asked
 from atp.policy import Book, NodeTerms, declared
@@ -70,7 +70,7 @@ from atp.risk import (
     per_minute,
     take,
 )
-from atp.shelves import Shelves
+from atp.shelves import Shelves, exposed_at
 
 
 class SkuPolicies:
@@ -154,7 +154,7 @@ def settle(
         part=summary.part,
         copied=summary.copied,
         compared=summary.compared,
-        advise_at=summary.advise_at if summary.channels else asked(draft, summary),
+        advise_at=summary.advise_at if summary.channels else asked(draft, sku, summary),
         draws=draws,
     )
     if unjudged:
@@ -411,12 +411,12 @@ def answer_network(
 ) -> tuple[ChannelState, ...]:
     """Answer for every channel by what the network leaves it; `channels` have the terms that hold now."""
     answered = []
-    shares = net.shares(network, channels)
+    stock = net.Stock(network, channels, exposed_at(draft, sku, channels))
     if len(network.inbound) > 1:  # Once, and not again for each channel: there may be hundreds of lines on their way.
         network = replace(network, inbound=by_place(network.inbound))
-    for number, (state, share) in enumerate(zip(before, shares, strict=True)):
+    for number, (state, share) in enumerate(zip(before, stock.shares(), strict=True)):
         seen = max(state.orders_seen, heard) if state.channel == channel else state.orders_seen
-        days = outlook(network, channels, number, share)
+        days = outlook(network, channels, number, stock, share)
         pool = share.pool
         if days and network.dated:
             pool = min(pool, max(0, days[0][1]))
@@ -425,8 +425,14 @@ def answer_network(
     return tuple(answered)
 
 
-def outlook(network: Network, channels: Sequence[ChannelState], number: int, share: net.Share) -> list[tuple[int, int]]:
-    """What may be promised through a channel day by day, as (day, units); units below 0 are missing."""
+def outlook(
+    network: Network, channels: Sequence[ChannelState], number: int, stock: net.Stock, share: net.Share
+) -> list[tuple[int, int]]:
+    """What may be promised through a channel day by day, as (day, units); units below 0 are missing.
+
+    Where all that is promised can be served in time, that is what is left beside it by each day. Else what is missing
+    somewhere binds every channel that may be asked to serve it, until what comes has made up for it.
+    """
     if not (network.dated or network.inbound):
         return []
     terms = terms_of(channels[number])
@@ -440,19 +446,38 @@ def outlook(network: Network, channels: Sequence[ChannelState], number: int, sha
     def arrives(coming: Inbound) -> bool:
         return bool(coming.location) and not coming.closed and terms.serves(coming.location)
 
-    return horizon(share.pool - share.owed, network.inbound, network.dated, network.today, arrives, draws)
+    days = horizon(share.left - share.owed, network.inbound, network.dated, network.today, arrives, draws)
+    if not days or not network.dated:
+        return days
+    changes = {network.today, *(one.day for one in network.inbound if arrives(one))}
+    if not stock.whole:
+        changes |= {day for day, _ in days}
+    found: list[tuple[int, int]] = []
+    for day in sorted(changes):
+        units = stock.pool(number, day)
+        if not stock.whole:
+            units = min(units, on_day(days, day))
+        if not found or units != found[-1][1]:
+            found.append((day, units))
+    return found
+
+
+def on_day(days: Sequence[tuple[int, int]], day: int) -> int:
+    """The figure of a day; `days` are those on which it changes, today first."""
+    return [units for at, units in days if at <= day][-1]
 
 
 def limit(
-    network: Network, channels: Sequence[ChannelState], channel: str, location: str, here: Sequence[Layer]
+    draft: Draft, sku: str, network: Network, channels: Sequence[ChannelState], channel: str, location: str, day: int
 ) -> int:
-    """Units that a request of the channel may take now."""
+    """Units that a request of the channel may take for a day after today; of what is on hand where it is net.NOW."""
     number = next(number for number, state in enumerate(channels) if state.channel == channel)
-    units = net.limit(network, channels, number, location, here)
-    if network.dated:
-        share = net.shares(network, channels)[number]
-        if days := outlook(network, channels, number, share):
-            units = min(units, share.ring + max(0, days[0][1]))
+    stock = net.Stock(network, channels, exposed_at(draft, sku, channels), also=location, ahead=day != net.NOW)
+    units = stock.limit(number, location, day)
+    if not stock.whole and (network.dated or day != net.NOW):
+        share = stock.shares()[number]
+        if days := outlook(network, channels, number, stock, share):
+            units = min(units, share.ring + max(0, on_day(days, max(day, network.today))))
     return units
 
 
@@ -584,7 +609,9 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
     """
     summary = _drawn_lately(draft, sku, summary)
     policies = SkuPolicies(draft, sku, summary, now)
-    summary = advise_later(draft, sku, replace(summary, advise_at=asked(draft, summary)), max(now, draft.tick or 0))
+    summary = advise_later(
+        draft, sku, replace(summary, advise_at=asked(draft, sku, summary)), max(now, draft.tick or 0)
+    )
     claims = _due_claims(draft, sku) if summary.promised else None
     places: dict[str, Position] = {}
     for location, row in list(positions(draft, sku)):

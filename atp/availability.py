@@ -3,6 +3,8 @@
 Source: docs/domain.md section 6.
 """
 
+from collections.abc import Sequence
+
 from atp.book import ChannelState, ChannelTerms, Position
 from atp.policy import DEFAULT_TERMS
 
@@ -64,6 +66,17 @@ def capped(raw: int, terms: ChannelTerms) -> int:
 
 def terms_of(state: ChannelState) -> ChannelTerms:
     return state.terms or DEFAULT_TERMS
+
+
+def channel_status(atp: int, terms: ChannelTerms, horizon: Sequence[tuple[int, int]]) -> str:
+    """BACKORDER or PREORDER at 0 where it is sold ahead and some day has something to show; else as everywhere."""
+    if (
+        atp == 0
+        and terms.sells_ahead != "never"
+        and any(capped(channel_raw(units, terms), terms) for _, units in horizon)
+    ):
+        return terms.sells_ahead.upper()
+    return status(atp, terms.low_at)
 
 
 def status(atp: int, low_at: int) -> str:

@@ -95,6 +95,8 @@ class ChannelTerms:
     """Days that goods must still last to be promised through it."""
     rate: BufferRate | None = None
     """What its buffer is made of where it follows the rates; None where it does not."""
+    sells_ahead: str = "never"
+    """What it says where nothing is left and a later day can be promised: backorder, preorder or never."""
 
     @property
     def telling(self) -> tuple[int, int, int]:
@@ -501,6 +503,8 @@ class MasterEntry:
     digest: bytes
     effective: int
     attributes: dict[str, str]
+    substitutes: tuple[str, ...] | None = None
+    """Of a SKU: those that may be offered instead, most preferred first; None where it says nothing of that."""
 
 
 @immutable
@@ -625,6 +629,7 @@ class Advice:
     expires_at: int
     decided_by: str
     evidence: dict[str, str]
+    substitutes: tuple[str, ...] = ()
 
 
 @immutable

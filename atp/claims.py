@@ -9,6 +9,7 @@ does not matter. Source: docs/domain.md section "Claims".
 | `take|location|state|expires|need|channel|time` | taken (`expires` in seconds, may be empty) |
 | `release`                                       | given back                               |
 | `cancel`, `confirm`                             | how often                                |
+| `expire|time`                                   | how often another system let it run out then |
 | `alloc|location`                                | given to a location, less what was moved away |
 | `failed|location`                               | not found there                          |
 | `picked|location|time`                          | picked                                   |
@@ -16,7 +17,7 @@ does not matter. Source: docs/domain.md section "Claims".
 | `back|location|time`                            | returned: no figure of the line depends on it |
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
@@ -110,6 +111,7 @@ def standing(claim: Claim | None, tick: int | None) -> Standing:
     began = first_out = 0
     channels: list[str] = []
     out_channels: list[str] = []
+    ended: list[int] = []
     for text, units in claim.tally.items():
         word, *rest = text.split("|")
         if word in at:
@@ -122,6 +124,8 @@ def standing(claim: Claim | None, tick: int | None) -> Standing:
         elif word == "out":
             out_channels.append(rest[1])
             first_out = min(first_out or int(rest[2]), int(rest[2]))
+        elif word == "expire":
+            ended.append(int(rest[0]))
     requested = sum(units for _, units in takes)
     released = claim.tally.get("release", 0)
     consumed = sum(at["out"].values())
@@ -131,7 +135,8 @@ def standing(claim: Claim | None, tick: int | None) -> Standing:
         or any(units > 0 for units in allocated.values())
         or any(rest[1] == "firm" for rest, _ in takes)
     )
-    expires = max((int(rest[2]) for rest, _ in takes), default=None) if takes and all(r[2] for r, _ in takes) else None
+    ends = [_end(rest, ended) for rest, _ in takes]
+    expires = max((end for end in ends if end is not None), default=None) if None not in ends else None
     cancelled = claim.tally.get("cancel", 0) > 0
     expired = not firm and expires is not None and tick is not None and expires * SECOND <= tick
     given_up = cancelled or expired
@@ -156,6 +161,14 @@ def standing(claim: Claim | None, tick: int | None) -> Standing:
         placed=placed,
         pending=pending,
     )
+
+
+def _end(take: Sequence[str], ended: Sequence[int]) -> int | None:
+    """The second at which a take runs out: by itself, or because another system let it then; None where it does not."""
+    ends = [due_second(time) for time in ended if time >= int(take[5])]
+    if take[2]:
+        ends.append(int(take[2]))
+    return min(ends, default=None)
 
 
 def _place(open_units: int, at: Mapping[str, dict[str, int]], kept_as: str) -> tuple[tuple[Placed, ...], int]:
@@ -203,6 +216,8 @@ def marks_of(event: Fact) -> tuple[Mark, ...]:
             return (take_mark(event, event.state, event.expires_at),)
         case e.ReservationConfirmed():
             return (_mark(event, "confirm", 1),)
+        case e.ReservationExpired():
+            return (_mark(event, f"expire|{event.event_time}", 1),)
         case e.ReservationReleased():
             return (_mark(event, "release", units),)
         case e.OrderCancelled():

@@ -25,7 +25,7 @@ from atp.outcome import Frame, Outcome, Verdict
 Fold = Callable[[Rows, Event, Frame], Outcome]
 CLOSED = "closed count"
 """Type of the document under which zero counts are made: a count's own lines cannot meet it."""
-REFUSED = frozenset(get_args(Verdict)) - {"folded", "duplicate", "superseded", "not_folded_yet"}
+REFUSED = frozenset(get_args(Verdict)) - {"folded", "duplicate", "superseded", "kept"}
 
 
 def close(rows: Rows, event: CountClosed, frame: Frame, tick: int | None, fold: Fold) -> Outcome:

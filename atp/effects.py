@@ -123,7 +123,7 @@ class AvailabilityChanged:
     previous_atp: int | None
     """The answer of the version before, None for the first."""
     status: str
-    """OUT, LOW or IN_STOCK."""
+    """OUT, BACKORDER, PREORDER, LOW or IN_STOCK."""
     epoch: int
     version: int
     as_of: int
@@ -326,10 +326,10 @@ class AdviceChanged:
 
     id: str
     kind: str
-    """replenish, transfer or count."""
+    """replenish, transfer, count or substitute."""
     sku: str
     location: str
-    """Where goods are needed, or counted."""
+    """Where goods are needed, or counted; empty for a substitute, which is of the SKU as a whole."""
     from_location: str
     """transfer: where they would come from; else empty."""
     day: str
@@ -337,7 +337,7 @@ class AdviceChanged:
     status: str
     """proposed, approved, rejected, expired or executed."""
     quantity: int
-    """Units to order or move; 0 for a count."""
+    """Units to order or move; 0 for a count or a substitute."""
     proposed_at: int
     at: int
     expires_at: int | None
@@ -347,6 +347,8 @@ class AdviceChanged:
     evidence: dict[str, str]
     action: str
     cause: Cause
+    substitutes: tuple[str, ...] = ()
+    """substitute: the SKUs that may be offered instead, most preferred first."""
 
 
 @immutable

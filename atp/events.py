@@ -254,7 +254,7 @@ class ReservationReleased(Envelope):
 
 @immutable
 class ReservationExpired(Envelope):
-    """A soft claim ran out, by our own tick."""
+    """Another system let a soft claim run out; our own run out by `expires_at` and the ticks, without an event."""
 
 
 @immutable
@@ -424,6 +424,8 @@ class PolicyFields:
     """Whether a channel's buffer covers what is drawn within its lags, at the rates of the SKU."""
     order_lag_s: int | None = None
     """Seconds until orders of the channel reach us."""
+    sells_ahead: str | None = None
+    """What a channel with nothing left says where there is a day to promise for: backorder, preorder or never (OUT)."""
 
 
 @immutable
@@ -444,6 +446,8 @@ class MasterChanged(Envelope):
     kit: str = ""
     components: dict[str, int] | None = None
     """Units of each component that one kit needs; empty where it is no longer made of others."""
+    substitutes: tuple[str, ...] | None = None
+    """SKUs that may be offered instead of this one, most preferred first; empty where none is any more."""
 
 
 @immutable
@@ -568,6 +572,7 @@ Demand = (
     | TransferApproved
     | TransferRejected
     | ReturnAuthorised
+    | ReservationExpired
 )
 """What happened to claims on goods."""
 
@@ -596,18 +601,4 @@ Beside = (
 )
 """What others hold, and what is known of sources and places as a whole."""
 
-NotFoldedYet = ReservationExpired
-"""Validated and kept in the ledger, counted, and without effect until its fold exists."""
-
-Event = (
-    Fact
-    | Reversal
-    | ReservationRequested
-    | Supply
-    | Grant
-    | Beside
-    | Attention
-    | PolicyChanged
-    | TimeTicked
-    | NotFoldedYet
-)
+Event = Fact | Reversal | ReservationRequested | Supply | Grant | Beside | Attention | PolicyChanged | TimeTicked

@@ -140,7 +140,7 @@ def _said(rows: Rows, event: Event, frame: Frame, tick: int | None) -> Outcome:
         return fold_bill(rows, event, frame)
     if isinstance(event, BESIDE) and not is_of_a_kits_copy(rows, event):
         return tell_beside(rows, event, frame, tick, _fold)
-    return Outcome(verdict="not_folded_yet", changes={}, effects=())
+    return Outcome(verdict="kept", changes={}, effects=())
 
 
 def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) -> Outcome:

@@ -2,7 +2,8 @@
 
 What the fold itself reads: of a location `zone` (such as Europe/Berlin) and `cut_off` (such as 04:00), which make its
 trading day, and `opens` and `closes`, without which silence means nothing; of a SKU `pack`, or `pack.case` and the
-like, for hints. A MasterChanged without a location holds for all locations that state nothing themselves.
+like, for hints, and the SKUs that may be offered instead, for advice. A MasterChanged without a location holds for all
+locations that state nothing themselves.
 """
 
 from atp.admission import digest
@@ -12,6 +13,7 @@ from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import MasterChanged
 from atp.outcome import Frame, Outcome, refuse
+from atp.planning import plan_later
 
 ANYWHERE = masters_key("", "")
 
@@ -23,7 +25,12 @@ def change(rows: Rows, event: MasterChanged, frame: Frame, tick: int | None) -> 
     row = rows.get(where)
     entries = row.entries if isinstance(row, Masters) else ()
     mine = MasterEntry(
-        key=key, rev=event.rev, digest=digest(event), effective=event.event_time, attributes=event.attributes
+        key=key,
+        rev=event.rev,
+        digest=digest(event),
+        effective=event.event_time,
+        attributes=event.attributes,
+        substitutes=event.substitutes,
     )
     for known in entries:
         if known.key != key or known.rev < event.rev:
@@ -36,6 +43,8 @@ def change(rows: Rows, event: MasterChanged, frame: Frame, tick: int | None) -> 
     draft = Draft(rows, Cause(type=type(event).__name__, key=key), frame.epoch, tick)
     kept = [*(one for one in entries if one.key != key), mine]
     draft.put(where, Masters(entries=tuple(sorted(kept, key=lambda one: (one.effective, one.key)))))
+    if event.substitutes is not None or any(one.substitutes is not None for one in entries):
+        plan_later(draft, event.sku, event.event_time)
     return Outcome(verdict="folded", changes=draft.changes, effects=())
 
 

@@ -1,28 +1,43 @@
 """The network of a SKU: what all its locations expose, what is promised beside it, and what that leaves a channel.
 
-Promises that are tied to no stock compete for the locations that may serve them. What a set of locations still has for
-one more channel is what a maximum flow of the other promises leaves. Locations that serve the same channels are one
-cell, so a SKU at 300 locations is a network of a handful. Source: docs/domain.md section "The network".
+Promises that are tied to no stock compete for the locations that may serve them, those of a later day also for what
+comes there by then. What a set of locations still has for one more channel is what a maximum flow of the other promises
+leaves. Locations that serve the same channels are one cell, so a SKU at 300 locations is a network of a handful.
+Source: docs/domain.md section "Availability".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from atp.availability import exposed, free, terms_of, uncovered
 from atp.book import CHANNEL_BITS, Cell, ChannelState, ChannelTerms, Network, Position
 from atp.events import immutable
 from atp.lots import Layer
+from atp.outlook import HORIZON
 
 ANY = -1
 """A promise that any eligible location may serve."""
+NOW = 0
+"""The day of what is on hand, and of what is due."""
+
+Source = tuple[int, int, int]
+"""Units, the channels that they may be promised through (bit i for channel i, bits beyond for single locations), and
+the day since 1970 that they come; NOW where they are there."""
+Exposed = Callable[[str], Sequence[tuple[int, int]]]
+"""What a location exposes, layer by layer: units, and the channels that they may be promised through."""
 
 
 @immutable
 class Promise:
-    """Units promised, and the channel whose locations may serve them, by its place in the Summary; or ANY."""
+    """Units promised, and who may serve them: a channel's locations, by its place in the Summary; or ANY.
+
+    A number beyond those of the channels is that of a single location.
+    """
 
     units: int
     channel: int
+    day: int = NOW
+    """The day since 1970 that it is due: what comes by then may serve it."""
 
 
 @immutable
@@ -32,7 +47,9 @@ class Share:
     ring: int
     """Units of its ring-fence that stock can serve."""
     pool: int
-    """Units beyond all promises, its own ring-fence included."""
+    """Units beyond all promises, its own ring-fence and those of later days included."""
+    left: int
+    """Units beyond all promises but those of later days."""
     owed: int
     """Units of promises that wait for stock where it sells, while it has none left: what comes serves them first."""
 
@@ -96,80 +113,173 @@ def promises_of(network: Network, channels: Sequence[ChannelState]) -> list[Prom
     return found
 
 
-def rings_of(network: Network, channels: Sequence[ChannelState], base: Sequence[Promise]) -> dict[int, int]:
-    """Units of each ring-fence that stock can serve, by channel: the more important take first."""
+class Stock:
+    """What promises compete for, what they are, and what they leave: now, and in time for a later day."""
+
+    __slots__ = ("_base", "_bits", "_channels", "_known", "_whole", "due", "now", "promises", "rings", "sources")
+
+    def __init__(
+        self, network: Network, channels: Sequence[ChannelState], at: Exposed, *, also: str = "", ahead: bool = False
+    ) -> None:
+        """`also` is a location that is asked about, `ahead` says that a later day is: else only demand asks for it."""
+        places = sorted({claim.location for claim in network.dated if claim.location} | ({also} if also else set()))
+        self._bits = {place: len(channels) + number for number, place in enumerate(places)}
+        self._channels = channels
+        owing = promises_of(network, channels)
+        exposed_at = {place: at(place) for place in places}
+        self.sources = _sources(network, channels, self._bits, exposed_at, ahead=ahead or bool(network.dated))
+        later = _later(network, channels, self._bits, exposed_at) if network.dated else []
+        self._base = owing + later
+        self.rings = rings_of(network, channels, self.sources, self._base)
+        self.promises = self._base + self._fenced()
+        self.now = [source for source in self.sources if source[2] == NOW]
+        self.due = owing + self._fenced()
+        """What is promised beside demand of later days; it is served by what is there now."""
+        self._known: dict[tuple[object, ...], int] = {}
+        self._whole: bool | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that is promised can be served in time."""
+        if self._whole is None:
+            self._whole = flow(self.sources, self._base) == sum(promise.units for promise in self._base)
+        return self._whole
+
+    def shares(self) -> list[Share]:
+        """Say for each channel what it may draw on."""
+        found = []
+        for number in range(len(self._channels)):
+            pool = left = self.pool(number)
+            if len(self.promises) != len(self.due):
+                left = self._remembered(self.now, self.due, number, NOW)
+            waiting = 0 if left else owed(self.now, self.due, self._channels, number)
+            found.append(Share(ring=self.rings.get(number, 0), pool=pool, left=left, owed=waiting))
+        return found
+
+    def pool(self, channel: int, day: int = NOW) -> int:
+        """Units that a channel may still promise for a day beside all promises."""
+        return self._remembered(self.sources, self.promises, channel, day)
+
+    def limit(self, channel: int, location: str, day: int) -> int:
+        """Units that a request of a channel may take for a day, of all its locations or of one: its ring included."""
+        others = self._base + self._fenced(but=channel)
+        if not location:
+            return takeable(self.sources, others, channel, day)
+        if not terms_of(self._channels[channel]).serves(location):
+            return 0
+        # What the location has for the channel is marked by a bit beyond all others.
+        here, mine = self._bits[location], len(self._channels) + len(self._bits)
+        sources = [
+            (units, mask | 1 << mine if mask >> here & 1 and mask >> channel & 1 else mask, at)
+            for units, mask, at in self.sources
+        ]
+        return takeable(sources, others, mine, day)
+
+    def _fenced(self, but: int | None = None) -> list[Promise]:
+        kept = [(channel, units) for channel, units in self.rings.items() if units and channel != but]
+        return [Promise(units=units, channel=channel) for channel, units in kept]
+
+    def _remembered(self, sources: Sequence[Source], promises: Sequence[Promise], channel: int, day: int) -> int:
+        """Channels that may sell the same are left the same."""
+        key = (len(sources), len(promises), *(bool(mask >> channel & 1) and at <= day for _, mask, at in sources))
+        if key not in self._known:
+            whole = key[:2]
+            if whole not in self._known:
+                self._known[whole] = flow(sources, promises)
+            self._known[key] = takeable(sources, promises, channel, day, self._known[whole])
+        return self._known[key]
+
+
+def rings_of(
+    network: Network, channels: Sequence[ChannelState], sources: Sequence[Source], base: Sequence[Promise]
+) -> dict[int, int]:
+    """Units of each ring-fence that stock can serve, by channel: the more important take first.
+
+    `base` is what is promised beside ring-fences, of later days too: a ring takes what that leaves.
+    """
     place = {state.channel: number for number, state in enumerate(channels)}
-    cells = _exposed(network.cells)
     promises = list(base)
     rings: dict[int, int] = {}
     for fence in sorted(network.fences, key=lambda fence: (fence.priority, fence.channel)):
         channel = place[fence.channel]
-        rings[channel] = min(fence.open, takeable(cells, promises, channel))
+        rings[channel] = min(fence.open, takeable(sources, promises, channel))
         promises.append(Promise(units=rings[channel], channel=channel))
     return rings
 
 
-def shares(network: Network, channels: Sequence[ChannelState]) -> list[Share]:
-    """Say for each channel what it may draw on."""
-    base = promises_of(network, channels)
-    rings = rings_of(network, channels, base)
-    promises = base + [Promise(units=units, channel=channel) for channel, units in rings.items() if units]
-    cells = _exposed(network.cells)
-    known: dict[tuple[bool, ...], int] = {}
-    found = []
-    for number in range(len(channels)):
-        served = tuple(bool(mask >> number & 1) for _, mask in cells)
-        if served not in known:
-            known[served] = takeable(cells, promises, number)
-        pool = known[served]
-        waiting = 0 if pool else owed(cells, promises, channels, number)
-        found.append(Share(ring=rings.get(number, 0), pool=pool, owed=waiting))
-    return found
+def _sources(
+    network: Network,
+    channels: Sequence[ChannelState],
+    bits: Mapping[str, int],
+    exposed_at: Mapping[str, Sequence[tuple[int, int]]],
+    *,
+    ahead: bool,
+) -> list[Source]:
+    """What is there and, where a later day is asked about, what comes: by who may promise it and the day."""
+    sums = {(cell.mask, NOW): cell.exposed for cell in network.cells}
+    marks = {place: serves(channels, place) | 1 << number for place, number in bits.items()}
+    for place, layers in exposed_at.items():
+        for units, mask in layers:
+            if units:
+                sums[mask, NOW] -= units
+                sums[mask | 1 << bits[place], NOW] = units
+    for coming in network.inbound if ahead else ():
+        if coming.location and not coming.closed and coming.day <= network.today + HORIZON:
+            mask = marks[coming.location] if coming.location in marks else serves(channels, coming.location)
+            sums[mask, coming.day] = sums.get((mask, coming.day), 0) + coming.units
+    return [(units, mask, day) for (mask, day), units in sums.items() if units]
 
 
-def limit(
-    network: Network, channels: Sequence[ChannelState], channel: int, location: str, here: Sequence[Layer]
-) -> int:
-    """Units that a request of a channel may take, of all its locations or of one: its own ring-fence included.
+def _later(
+    network: Network,
+    channels: Sequence[ChannelState],
+    bits: Mapping[str, int],
+    exposed_at: Mapping[str, Sequence[tuple[int, int]]],
+) -> list[Promise]:
+    """What is promised for later days: by its channel's locations, or by its own as far as that has the units by then.
 
-    `here` are the layers of the position at `location`, where one is named; no layer where there is no position.
+    What its own location lacks is any location's, as it will be on the day that it is due.
     """
-    base = promises_of(network, channels)
-    rings = rings_of(network, channels, base)
-    promises = base + [Promise(units=units, channel=other) for other, units in rings.items() if other != channel]
-    cells = _exposed(network.cells)
-    if not location:
-        return takeable(cells, promises, channel)
-    if not terms_of(channels[channel]).serves(location):
-        return 0
-    # What the one location has for the channel becomes cells of their own, marked by a bit beyond the channels'.
-    alone = 1 << len(channels)
-    for layer in here:
-        mask = serves_at(channels, location, layer.life)
-        if layer.exposed and mask >> channel & 1:
-            cells = [(held - layer.exposed if of == mask else held, of) for held, of in cells]
-            cells.append((layer.exposed, mask | alone))
-    return takeable(cells, promises, len(channels))
+    place = {state.channel: number for number, state in enumerate(channels)}
+    last = network.today + HORIZON
+    left = {place: sum(units for units, _ in layers) for place, layers in exposed_at.items()}
+    coming = [one for one in network.inbound if one.location in left and not one.closed and one.day <= last]
+    found = []
+    for claim in network.dated:  # by day
+        day, here = min(claim.day, last), claim.location
+        if not here:
+            found.append(Promise(units=claim.units, channel=place[claim.channel], day=day))
+            continue
+        left[here] += sum(one.units for one in coming if one.location == here and one.day <= day)
+        coming = [one for one in coming if one.location != here or one.day > day]
+        sure = min(claim.units, left[here])
+        left[here] -= sure
+        parts = ((sure, bits[here]), (claim.units - sure, ANY))
+        found += [Promise(units=units, channel=who, day=day) for units, who in parts if units]
+    return found
 
 
 def shortage(network: Network, channels: Sequence[ChannelState]) -> int:
     """Units promised that no stock can serve, safety stock included."""
     base = promises_of(network, channels)
-    return sum(promise.units for promise in base) - flow([(cell.free, cell.mask) for cell in network.cells], base)
+    return sum(promise.units for promise in base) - flow([(cell.free, cell.mask, NOW) for cell in network.cells], base)
 
 
-def takeable(cells: Sequence[tuple[int, int]], promises: Sequence[Promise], channel: int) -> int:
-    """Units that the cells of a channel have beside the promises: what a maximum flow of those leaves them."""
-    mine = sum(units for units, mask in cells if mask >> channel & 1)
+def takeable(
+    sources: Sequence[Source], promises: Sequence[Promise], channel: int, day: int = NOW, served: int | None = None
+) -> int:
+    """Units that a channel has by a day beside the promises: what a maximum flow of those leaves of its sources.
+
+    `served` is that flow, where it is known.
+    """
+    mine = sum(units for units, mask, at in sources if mask >> channel & 1 and at <= day)
     if not promises:
         return mine
-    elsewhere = [(0 if mask >> channel & 1 else units, mask) for units, mask in cells]
-    return mine + flow(elsewhere, promises) - flow(cells, promises)
+    elsewhere = [(0 if mask >> channel & 1 and at <= day else units, mask, at) for units, mask, at in sources]
+    return mine + flow(elsewhere, promises) - (flow(sources, promises) if served is None else served)
 
 
-def owed(
-    cells: Sequence[tuple[int, int]], promises: Sequence[Promise], channels: Sequence[ChannelState], channel: int
-) -> int:
+def owed(sources: Sequence[Source], promises: Sequence[Promise], channels: Sequence[ChannelState], channel: int) -> int:
     """Units of promises that are not served now, and that more stock where a channel sells would serve first.
 
     That stock may come to a location where nothing has been so far, so the terms say whose promises it would serve.
@@ -177,7 +287,7 @@ def owed(
     terms = terms_of(channels[channel])
     waiting = [p for p in promises if p.channel == ANY or meet(terms, terms_of(channels[p.channel]))]
     rest = [p for p in promises if p not in waiting]
-    return sum(p.units for p in waiting) + flow(cells, rest) - flow(cells, promises)
+    return sum(p.units for p in waiting) + flow(sources, rest) - flow(sources, promises)
 
 
 def meet(one: ChannelTerms, other: ChannelTerms) -> bool:
@@ -188,26 +298,25 @@ def meet(one: ChannelTerms, other: ChannelTerms) -> bool:
     return any(one.serves(location) and other.serves(location) for location in named)
 
 
-def flow(cells: Sequence[tuple[int, int]], promises: Sequence[Promise]) -> int:
-    """The most units of promises that cells, of (units, channels served), can serve together."""
+def flow(sources: Sequence[Source], promises: Sequence[Promise]) -> int:
+    """The most units of promises that sources can serve together, in time."""
     wanted = sum(promise.units for promise in promises)
-    groups = {promise.channel for promise in promises}
+    groups = {(promise.channel, promise.day) for promise in promises}
     if len(groups) == 1:
-        (channel,) = groups
-        return min(wanted, sum(units for units, mask in cells if _may(mask, channel)))
-    left = [units for units, _ in cells]
-    used = [[0] * len(cells) for _ in promises]
+        return min(wanted, sum(source[0] for source in sources if _may(source, promises[0])))
+    left = [source[0] for source in sources]
+    used = [[0] * len(sources) for _ in promises]
     served = 0
     for number, promise in enumerate(promises):
         rest = promise.units
-        while rest and (path := _path(number, promises, cells, left, used)):
-            # Along the path each promise gives up in one cell what it gets in the next.
-            given_up = [used[after][cell] for (_, cell), (after, _) in pairwise(path)]
+        while rest and (path := _path(number, promises, sources, left, used)):
+            # Along the path each promise gives up of one source what it gets of the next.
+            given_up = [used[after][source] for (_, source), (after, _) in pairwise(path)]
             units = min(rest, left[path[-1][1]], *given_up)
-            for at, (who, cell) in enumerate(path):
-                used[who][cell] += units
+            for at, (who, source) in enumerate(path):
+                used[who][source] += units
                 if at + 1 < len(path):
-                    used[path[at + 1][0]][cell] -= units
+                    used[path[at + 1][0]][source] -= units
             left[path[-1][1]] -= units
             rest -= units
             served += units
@@ -217,33 +326,34 @@ def flow(cells: Sequence[tuple[int, int]], promises: Sequence[Promise]) -> int:
 def _path(
     start: int,
     promises: Sequence[Promise],
-    cells: Sequence[tuple[int, int]],
+    sources: Sequence[Source],
     left: Sequence[int],
     used: Sequence[Sequence[int]],
 ) -> list[tuple[int, int]]:
-    """Find (promise, cell) steps from a promise to a cell with units left, others making room; shortest first."""
+    """Find (promise, source) steps from a promise to a source with units left, others making room; shortest first."""
     came: dict[int, tuple[int, int] | None] = {start: None}
     seen: set[int] = set()
     queue = [start]
     for who in queue:
-        for cell, (_, mask) in enumerate(cells):
-            if cell in seen or not _may(mask, promises[who].channel):
+        for number, source in enumerate(sources):
+            if number in seen or not _may(source, promises[who]):
                 continue
-            seen.add(cell)
-            if left[cell] > 0:
-                path = [(who, cell)]
+            seen.add(number)
+            if left[number] > 0:
+                path = [(who, number)]
                 while (before := came[path[0][0]]) is not None:
                     path.insert(0, before)
                 return path
             for other in range(len(promises)):
-                if other not in came and used[other][cell] > 0:
-                    came[other] = (who, cell)
+                if other not in came and used[other][number] > 0:
+                    came[other] = (who, number)
                     queue.append(other)
     return []
 
 
-def _may(mask: int, channel: int) -> bool:
-    return channel == ANY or bool(mask >> channel & 1)
+def _may(source: Source, promise: Promise) -> bool:
+    _, mask, day = source
+    return day <= promise.day and (promise.channel == ANY or bool(mask >> promise.channel & 1))
 
 
 def _cell(mask: int, exposed_: int, free_: int) -> Cell:
@@ -254,7 +364,3 @@ def _cell(mask: int, exposed_: int, free_: int) -> Cell:
         beyond.append(rest & first)
         rest >>= CHANNEL_BITS
     return Cell(serves=mask & first, exposed=exposed_, free=free_, beyond=tuple(beyond))
-
-
-def _exposed(cells: Sequence[Cell]) -> list[tuple[int, int]]:
-    return [(cell.exposed, cell.mask) for cell in cells]

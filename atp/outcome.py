@@ -26,7 +26,7 @@ Verdict = Literal[
     "folded",  # it is in force, whether or not it moved anything
     "duplicate",  # known already, to the digest
     "superseded",  # an older version of what is in force
-    "not_folded_yet",  # valid, kept in the ledger, without a fold so far
+    "kept",  # valid, kept in the ledger, and compared with nothing: what a channel says of a kit
     "conflict",  # known already, with other business fields: refused
     "late",  # over the window behind its SKU's clock: refused
     "future",  # over a day after the last tick: refused

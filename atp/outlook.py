@@ -146,8 +146,9 @@ def horizon(
         if arrives(coming) and coming.day <= today + HORIZON:
             change[coming.day] = change.get(coming.day, 0) + coming.units
     for claim in dated:
-        if draws(claim) and claim.day <= today + HORIZON:
-            change[claim.day] = change.get(claim.day, 0) - claim.units
+        if draws(claim):  # what is due beyond the horizon must be left at its end
+            day = min(claim.day, today + HORIZON)
+            change[day] = change.get(day, 0) - claim.units
     if not change:
         return []
     change.setdefault(today, 0)

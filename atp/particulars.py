@@ -34,8 +34,11 @@ DECISIONS = ("accepted", "partly", "rejected")
 ANSWERS = ("approved", "rejected", "executed")
 KINDS = tuple(sorted(DUTIES))
 MOMENTS = ("cart", "payment", "release")
+AHEAD = ("backorder", "preorder", "never")
 COMPONENTS_MAX = 200
 """Of one kit: a bill with more is a catalogue."""
+SUBSTITUTES_MAX = 20
+"""Of one SKU: nobody reads further."""
 BASES = ("physical", "sellable", "net-of-reservations", "claims")
 
 FACTS = tuple(kind.__name__ for kind in get_args(e.Fact))
@@ -162,6 +165,24 @@ def _master(event: e.MasterChanged) -> None:
         check_text(f"attributes.{field}", text)
     if event.kit or event.components is not None:
         _bill(event)
+    if event.substitutes is not None:
+        _substitutes(event, event.substitutes)
+
+
+def _substitutes(event: e.MasterChanged, named: tuple[str, ...]) -> None:
+    if not event.sku:
+        refuse("missing", "sku", "is missing: substitutes stand in for one SKU")
+    if event.location:
+        refuse("invalid", "location", "must be left out beside substitutes: they stand in everywhere")
+    if len(named) > SUBSTITUTES_MAX:
+        refuse("out_of_range", "substitutes", f"must be at most {SUBSTITUTES_MAX}, not {len(named)}")
+    for sku in named:
+        if not is_name(sku):
+            refuse_name("substitutes", sku)
+        if sku == event.sku:
+            refuse("invalid", "substitutes", f"must not name the SKU itself, {sku}")
+    if len(set(named)) != len(named):
+        refuse("invalid", "substitutes", "must name each SKU once")
 
 
 def _bill(event: e.MasterChanged) -> None:
@@ -171,7 +192,7 @@ def _bill(event: e.MasterChanged) -> None:
         refuse_name("kit", event.kit)
     if event.components is None:
         refuse("missing", "components", 'is missing: what one kit takes, like {"A": 2, "B": 1}; {} ends a kit')
-    for field in ("sku", "location", "channel", "attributes"):
+    for field in ("sku", "location", "channel", "attributes", "substitutes"):
         if getattr(event, field):
             refuse("invalid", field, "must be left out beside kit: a bill goes wherever its components are kept")
     if len(event.components) > COMPONENTS_MAX:
@@ -221,6 +242,8 @@ def _policy(event: e.PolicyChanged) -> None:
             refuse_name("policy.locations", location)
     if policy.reserves_at is not None:
         check_word("policy.reserves_at", policy.reserves_at, MOMENTS)
+    if policy.sells_ahead is not None:
+        check_word("policy.sells_ahead", policy.sells_ahead, AHEAD)
     for field in ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner"):
         for kind in getattr(policy, field) or ():
             check_word(f"kind of exception in policy.{field}", kind, KINDS)

@@ -2,23 +2,30 @@
 
 A location is short where what it has and what is coming, less what is promised, is at most what it sells until a
 replenishment is there, plus its safety stock. Others give first what is beyond their own high water; the rest is to
-be ordered. Source: docs/domain.md, section "Advice".
+be ordered. Where a SKU cannot be served at all, those that may be offered instead are named.
+Source: docs/domain.md, section "Advice".
 """
 
 from dataclasses import replace
 
-from atp.advice import REPLENISH, TRANSFER, propose, remind, withdraw
+from atp.advice import REPLENISH, SUBSTITUTE, TRANSFER, propose, remind, withdraw
 from atp.availability import available
 from atp.book import (
     POLICIES_KEY,
+    Bills,
     Evidence,
+    Masters,
     Policies,
     PolicyEntry,
     Position,
     Summary,
     Supply,
+    bills_key,
+    due_second,
     evidence_key,
+    masters_key,
     position_key,
+    risk_key,
     summary_key,
     supply_key,
 )
@@ -27,6 +34,7 @@ from atp.draft import Draft
 from atp.events import DAY, HOUR, SECOND, immutable
 from atp.outlook import line
 from atp.policy import Book
+from atp.risk import OVERSOLD, PROJECTED
 
 ASKING = 1
 """A Summary's `advise_at` where policies ask for advice and no reminder was set yet."""
@@ -92,10 +100,34 @@ def advise_later(draft: Draft, sku: str, summary: Summary, now: int) -> Summary:
     return replace(summary, advise_at=second)
 
 
-def asked(draft: Draft, summary: Summary) -> int:
-    """What `advise_at` is to be after policies changed, or for a SKU that is new."""
-    wide = draft.get(POLICIES_KEY)
-    wanted = asks(summary.policies) or (isinstance(wide, Policies) and asks(wide.entries))
+def plan_later(draft: Draft, sku: str, effective: int) -> None:
+    """Have the advice of a SKU worked out after its master data changed, and again once that has come into force."""
+    row = draft.get(summary_key(sku))
+    now = draft.tick or 0
+    if isinstance(row, Summary):
+        asking = replace(row, advise_at=asked(draft, sku, row))
+        draft.put(summary_key(sku), advise_later(draft, sku, asking, max(row.clock, now)))
+    if effective > now:
+        remind(draft, due_second(effective), sku)
+
+
+def substitutes_of(row: object, time: int | None) -> tuple[str, ...]:
+    """The SKUs that may be offered instead, by a SKU's Masters row at a time; with no tick yet, as last stated."""
+    named: tuple[str, ...] = ()
+    for one in row.entries if isinstance(row, Masters) else ():
+        if one.substitutes is not None and (time is None or one.effective <= time):
+            named = one.substitutes
+    return named
+
+
+def asked(draft: Draft, sku: str, summary: Summary) -> int:
+    """What `advise_at` is to be after policies or master data changed, or for a SKU that is new."""
+    wide, masters = draft.get(POLICIES_KEY), draft.get(masters_key(sku, ""))
+    wanted = (
+        asks(summary.policies)
+        or (isinstance(wide, Policies) and asks(wide.entries))
+        or (isinstance(masters, Masters) and any(one.substitutes is not None for one in masters.entries))
+    )
     return (summary.advise_at or ASKING) if wanted else 0
 
 
@@ -134,8 +166,34 @@ def plan(draft: Draft, sku: str, tick: int) -> None:
             withdraw(draft, sku, TRANSFER, place, tick)
         if place not in ordered:
             withdraw(draft, sku, REPLENISH, place, tick)
+    stands = _offer_instead(draft, sku, row, tick) or stands
     if stands:  # What was sold a day ago counts no more tomorrow.
         remind(draft, (tick // DAY + 1) * DAY // SECOND, sku)
+
+
+def _offer_instead(draft: Draft, sku: str, summary: Summary, tick: int) -> bool:
+    """Name the substitutes of a SKU that cannot be served; return whether that stands."""
+    named = substitutes_of(draft.get(masters_key(sku, "")), tick)
+    why = _unserved(draft, sku, summary) if named else {}
+    if not why:
+        withdraw(draft, sku, SUBSTITUTE, "", tick)
+        return False
+    propose(draft, sku, SUBSTITUTE, "", 0, why, tick, substitutes=named)
+    return True
+
+
+def _unserved(draft: Draft, sku: str, summary: Summary) -> dict[str, str]:
+    """Why a SKU cannot be served: orders that are at risk, and channels that have nothing, now or on any day."""
+    at_risk = [kind for kind in (OVERSOLD, PROJECTED) if any(True for _ in draft.scan(risk_key(sku, kind, "")))]
+    out = [
+        state.channel
+        for state in summary.channels
+        if state.version and not state.pool and not state.ring and all(units <= 0 for _, units in state.horizon)
+    ]
+    if isinstance(draft.get(bills_key(sku)), Bills):
+        out = []  # What channels are told of a kit is not told here.
+    why = {"orders_at_risk": ", ".join(at_risk), "out": ", ".join(out)}
+    return {name: words for name, words in why.items() if words}
 
 
 def _shelves(draft: Draft, sku: str, book: Book, tick: int) -> dict[str, Shelf]:

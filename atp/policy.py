@@ -95,6 +95,7 @@ class Book:
             ttl_s=_first(here, "ttl_s", 0),
             min_life_days=_first(here, "min_life_days", 0),
             rate=rate,
+            sells_ahead=_first(here, "sells_ahead", "never"),
         )
         return None if terms == DEFAULT_TERMS else terms
 

@@ -33,7 +33,7 @@ from atp.book import (
     supply_key,
 )
 from atp.causes import attend
-from atp.claims import Standing, claim_line, standing, take_mark
+from atp.claims import Standing, claim_line, day_number, day_text, standing, take_mark
 from atp.draft import Draft
 from atp.effects import Cause, RequestDecided
 from atp.events import (
@@ -53,8 +53,9 @@ from atp.events import (
 )
 from atp.events import Supply as SupplyEvent
 from atp.ledger import Ledger
+from atp.network import NOW
 from atp.outcome import NOTHING_YET, Frame, Outcome, late, oldest_of, refuse, text_of
-from atp.shelves import layers_at
+from atp.outlook import HORIZON
 
 STATES = {"cart": "soft", "payment": "firm", "release": "firm"}
 """What a channel's requests become, by the moment at which it reserves."""
@@ -90,7 +91,8 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
     # Who names no channel asks for the line's: its units are all of one channel.
     channel = event.channel or (before.channel if before.requested else ALL_CHANNEL)
     logged = frame.decided.get(key)
-    seen = logged.atp if logged else _limit(draft, summary, channel, event.location, policies)
+    need = _later(day_number(event.need_date) if event.need_date else None, tick)
+    seen = logged.atp if logged else _limit(draft, summary, channel, event.location, policies, need)
     wanted = event.quantity
     units = logged.quantity if logged else _accepted(before, event, channel, seen)
     state, expires_at = (logged.state, logged.expires_at) if logged else _terms(event, channel, policies)
@@ -112,7 +114,7 @@ def request(rows: Rows, event: ReservationRequested, frame: Frame, tick: int | N
         requested=wanted,
         quantity=units,
         atp=seen,
-        reason="" if units == wanted else _why(before, event, channel, seen),
+        reason="" if units == wanted else _why(before, event, channel, seen, need),
         state=state,
         expires_at=expires_at,
         decided_at=tick,
@@ -141,7 +143,9 @@ def confirmed_late(
     location = places.pop() if len(places) == 1 else ""
     name = f"{key}@{event.rev}" if event.rev else key  # each revision is decided by itself
     logged = frame.decided.get(name)
-    seen = logged.atp if logged else _limit(draft, summary, one.channel, location, policies)
+    seen = (
+        logged.atp if logged else _limit(draft, summary, one.channel, location, policies, _later(one.need, draft.tick))
+    )
     units = logged.quantity if logged else wanted if wanted <= seen else 0
     draft.effects.append(
         logged
@@ -168,8 +172,13 @@ def confirmed_late(
     return units == wanted
 
 
-def _limit(draft: Draft, summary: Summary, channel: str, location: str, policies: SkuPolicies) -> int:
-    """Units that a request of the channel may take now."""
+def _later(need: int | None, tick: int | None) -> int | None:
+    """The day that units are needed, where that is one to come."""
+    return need if need is not None and tick is not None and need > tick // DAY else None
+
+
+def _limit(draft: Draft, summary: Summary, channel: str, location: str, policies: SkuPolicies, need: int | None) -> int:
+    """Units that a request of the channel may take: now, or by the day `need`."""
     channels = with_channels(draft, policies.sku, summary, channel, policies, None)
     row = draft.get(network_key(policies.sku)) if summary.promised else None
     if not summary.promised:
@@ -178,8 +187,8 @@ def _limit(draft: Draft, summary: Summary, channel: str, location: str, policies
         network = row
     else:
         network = survey(draft, policies.sku, channels, policies, row if isinstance(row, Network) else None)
-    here = layers_at(draft, policies.sku, channels, location) if location else ()
-    return limit(network, channels, channel, location, here)
+    day = NOW if need is None else min(need, network.today + HORIZON)
+    return limit(draft, policies.sku, network, channels, channel, location, day)
 
 
 def _terms(event: ReservationRequested, channel: str, policies: SkuPolicies) -> tuple[str, int | None]:
@@ -235,14 +244,16 @@ def _line(rows: Rows, event: ReservationRequested, tick: int | None) -> Standing
     return standing(row if isinstance(row, Claim) else None, tick)
 
 
-def _why(before: Standing, event: ReservationRequested, channel: str, seen: int) -> str:
+def _why(before: Standing, event: ReservationRequested, channel: str, seen: int, day: int | None) -> str:
+    """`day` is that of a request for a later one."""
     if before.cancelled:
         return "the order line was cancelled: request it under another line"
     if _of_another(before, channel):
         return f"the order line is one of channel {before.channel}: request it there, or under another line"
     where = f" at {event.location}" if event.location else ""
     again = f", of which {_revived(before)} would go to units of this line that had expired" if _revived(before) else ""
-    return f"{event.quantity} asked for, {max(0, seen)} can be promised{where}{again}"
+    when = "" if day is None else f" for {day_text(day)}"
+    return f"{event.quantity} asked for, {max(0, seen)} can be promised{where}{when}{again}"
 
 
 # Supply ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ so it does not depend on where batches were cut. Source: docs/domain.md section 
 
 from collections.abc import Sequence
 
-from atp.availability import atp_raw, capped, channel_raw, status, terms_of, withheld
+from atp.availability import atp_raw, capped, channel_raw, channel_status, status, terms_of, withheld
 from atp.book import ChannelState, ChannelTerms, Count, Lots, Position, Touch, lots_key, position_key
 from atp.claims import day_text, today_of
 from atp.draft import Draft
@@ -199,12 +199,12 @@ def settle_channel(
     else:
         raw = channel_raw(drawn.pool, named, drawn.ring)
         atp = capped(raw, named)
-        state = status(atp, named.low_at)
+        state = channel_status(atp, named, drawn.horizon)
     same = (
         version > 0
         and atp == previous
         and drawn.horizon == before.horizon
-        and state == status(previous, terms_of(before).low_at)
+        and state == channel_status(previous, terms_of(before), before.horizon)
         and named.telling == terms_of(before).telling
     )
     after = ChannelState(

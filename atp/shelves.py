@@ -7,6 +7,7 @@ from atp.book import ChannelState, Claim, Lots, Position, claim_key, lots_key, p
 from atp.claims import standing, today_of
 from atp.draft import Draft
 from atp.lots import Layer, ages_on, asks_for_life, layers_of, lives_of
+from atp.network import Exposed, serves_at
 
 
 class Shelves:
@@ -48,3 +49,13 @@ def layers_at(draft: Draft, sku: str, channels: Sequence[ChannelState], location
                 if placed.location == location:
                     claimed[one.channel] = claimed.get(one.channel, 0) + placed.units
     return Shelves(draft, sku, channels).layers(location, position, claimed)
+
+
+def exposed_at(draft: Draft, sku: str, channels: Sequence[ChannelState]) -> Exposed:
+    """Return what says of a location how much it exposes, and to whom."""
+
+    def of(location: str) -> list[tuple[int, int]]:
+        layers = layers_at(draft, sku, channels, location)
+        return [(layer.exposed, serves_at(channels, location, layer.life)) for layer in layers]
+
+    return of

@@ -60,6 +60,7 @@ _Document = Annotated[_DocumentForm, AfterValidator(_DocumentForm.made)]
 _Ref = Annotated[_RefForm, AfterValidator(_RefForm.made)]
 _Name = Annotated[str, Field(min_length=1), AfterValidator(_name)]
 _Time = Annotated[int, BeforeValidator(_time)]
+_Ranked = Annotated[list[_Name], AfterValidator(tuple)]
 _Locations = Annotated[list[_Name], AfterValidator(_sorted_names)]
 
 
@@ -109,6 +110,7 @@ class _PolicyForm(Form):
     min_life_days: int | None = None
     buffer_by_rate: bool | None = None
     order_lag_s: int | None = None
+    sells_ahead: str | None = None
 
     def made(self) -> PolicyFields:
         return PolicyFields(**{name: getattr(self, name) for name in self.model_fields_set})
@@ -142,6 +144,8 @@ def _annotation(name: str, hint: Any) -> Any:
         return dict[str, Any] | None
     if name == "components":
         return dict[_Name, int] | None
+    if name == "substitutes":
+        return _Ranked | None
     rest = [one for one in get_args(hint) if one is not type(None)]
     if type(None) in get_args(hint):
         return _annotation(name, rest[0]) | None

@@ -32,6 +32,7 @@ _CHANNEL = ("channel", "needs the channel that it is about")
 NEEDED: dict[type, tuple[str, str]] = {
     e.ReservationConfirmed: _LINE,
     e.ReservationReleased: _LINE,
+    e.ReservationExpired: _LINE,
     e.OrderCancelled: _LINE,
     e.OrderAllocated: _LINE,
     e.PickConfirmed: _LINE,
@@ -124,6 +125,8 @@ def _plain(name: str, value: object) -> Any:
             return {key: list(one) if isinstance(one, tuple) else one for key, one in named.items() if one is not None}
         case int() if name in TIMES:
             return instant(value)
+        case tuple() if name == "substitutes":
+            return list(value)
         case e.Envelope():
             return to_json(value)  # type: ignore[arg-type]
         case _:

@@ -25,7 +25,7 @@ def fold(rows: Rows, event: Event, frame: Frame) -> Outcome:
         case GoodsReceived() | ReturnReceived() | StockAdjusted():
             change = event.quantity
         case _:
-            return Outcome(verdict="not_folded_yet", changes={}, effects=())
+            return Outcome(verdict="kept", changes={}, effects=())
     key = position_key(event.sku, event.location)
     row = rows.get(key)
     had, version = (row.sellable, row.version) if isinstance(row, Position) else (0, 0)

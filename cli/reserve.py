@@ -29,6 +29,10 @@ def reserve(
     order: Annotated[str, typer.Option(help="Order that the units are for; without it the request is its own.")] = "",
     line: Annotated[int, typer.Option(min=0, help="Line of the order.")] = 1,
     location: Annotated[str, typer.Option(help="Where the units shall be; else any place of the channel.")] = "",
+    need: Annotated[
+        str,
+        typer.Option(metavar="DAY", help="The day they are wanted for, like 2026-11-23: what comes by then counts."),
+    ] = "",
     partial: Annotated[bool, typer.Option("--partial", help="Take fewer where there are not as many.")] = False,
     firm: Annotated[
         bool | None,
@@ -56,6 +60,8 @@ def reserve(
 
         atp reserve CHAIR 30 --channel marketplace-1 --partial --json
 
+        atp reserve CHAIR 5 --channel web --order O-8 --need 2026-11-23
+
         atp reserve CHAIR 2 --channel web --order O-7 --request-id R-77   # again, after a time-out
 
         atp reserve CHAIR 2 --channel store --location S1 --firm --dry-run
@@ -73,6 +79,7 @@ def reserve(
             location=location,
             channel=channel,
             quantity=quantity,
+            need_date=need or None,
             order=Ref(order, line) if order else None,
             state=None if firm is None else "firm" if firm else "soft",
             expires_at=moment + _hold(hold) if hold else None,

@@ -10,7 +10,7 @@ from cli.kit import kit_lines
 from cli.progress import bar
 from streams.answer import Answer
 from streams.kit_answer import look_up_kit
-from streams.reader import look_up
+from streams.reader import look_up, offered
 from streams.settings import Settings
 
 SHOWN_EVENTS = 8
@@ -56,6 +56,7 @@ def show(
         found = look_up(settings, sku, progress)
         kit = look_up_kit(settings, sku, progress) if found["components"] is not None else None
         found["kit"] = kit["channels"] if kit is not None else None
+        found["substitutes"] = offered(settings, found["substitutes"], progress)
     places = [one["location"] for one in found["positions"]]
     if location:
         found["positions"] = [one for one in found["positions"] if one["location"] == location]
@@ -103,6 +104,7 @@ def print_answer(found: Answer) -> None:
                 typer.echo(f"    from {day['date']}: {day['quantity']}")
     _section("a kit of", _kit(found))
     _section("part of the kits", found["part_of"])
+    _section("may be offered instead", [stand_in(one) for one in found["substitutes"]])
     _section("promised", _promises(found))
     _section("ring-fences", [_fence(one) for one in found["ring_fences"]])
     _section("coming", [_inbound(one) for one in found["inbound"]])
@@ -126,6 +128,15 @@ def _kit(found: Answer) -> list[str]:
     if not found.get("kit"):
         return [*parts, "(the figures above are what is assembled; the topology kits has not answered for it yet)"]
     return [*parts, "", "channels, with what its parts leave (those above are what is assembled)", *kit_lines(found)]
+
+
+def stand_in(one: Answer) -> str:
+    """Say what there is now of a SKU that may be offered instead of another."""
+    if one["atp"] is None:
+        return f"{one['sku']}: nothing is known of it"
+    following = one["next_available"]
+    more = f", {following['quantity']} from {following['date']}" if following else ""
+    return f"{one['sku']}: ATP {one['atp']} {one['status']}{more}"
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:

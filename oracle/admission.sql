@@ -50,4 +50,4 @@ WHERE t.malformed OR statement OR reversal OR t.type IN (
     'TransferLost', 'CountRecorded', 'FinancialOnly', 'ReservationRequested', 'ReservationPlaced',
     'ReservationDecided', 'ReservationConfirmed', 'ReservationReleased', 'OrderCancelled', 'OrderAllocated',
     'PickConfirmed', 'PickFailed', 'TransferRequested', 'TransferApproved', 'TransferRejected',
-    'ReturnAuthorised');
+    'ReturnAuthorised', 'ReservationExpired');

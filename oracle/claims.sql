@@ -39,7 +39,7 @@ LEFT JOIN decided d ON d.sku = f.sku
         WHEN 'ReservationConfirmed' THEN if(f.corrected, NULL, f.key || if(f.rev > 0, '@' || f.rev, ''))
     END
 WHERE (f.type IN ('ReservationPlaced', 'ReservationRequested', 'ReservationDecided', 'ReservationConfirmed',
-        'ReservationReleased', 'OrderCancelled', 'OrderAllocated', 'PickConfirmed', 'PickFailed',
+        'ReservationReleased', 'ReservationExpired', 'OrderCancelled', 'OrderAllocated', 'PickConfirmed', 'PickFailed',
         'ShipmentConfirmed', 'PickupConfirmed', 'TransferApproved', 'TransferShipped', 'TransferRejected')
         OR (f.type = 'SaleRecorded' AND (f.part, f.off, f.key) IN (FROM tills)))
     -- What leaves without an order is nobody's claim.
@@ -62,7 +62,17 @@ FROM (
 WHERE location <> '' GROUP BY ALL;
 
 CREATE OR REPLACE TABLE lines AS
-WITH summed AS (
+-- Another system lets run out what was taken up to then; what was taken later runs out by itself.
+WITH let_go AS (
+    SELECT sku, order_id, line, event_time AS ended FROM said_of_lines WHERE type = 'ReservationExpired'
+),
+ending AS (
+    SELECT s.* REPLACE (CASE WHEN g.ended < s.expires_at OR s.expires_at IS NULL THEN g.ended ELSE s.expires_at END
+        AS expires_at)
+    FROM said_of_lines s ASOF LEFT JOIN let_go g
+        ON g.sku = s.sku AND g.order_id = s.order_id AND g.line = s.line AND g.ended >= s.event_time
+),
+summed AS (
     SELECT sku, order_id, line,
         sum(takes)::BIGINT AS requested,
         coalesce(sum(quantity) FILTER (type IN ('ReservationReleased', 'OrderCancelled')), 0)::BIGINT AS released,
@@ -76,7 +86,7 @@ WITH summed AS (
         coalesce(nullif(coalesce(max(channel) FILTER (takes > 0), max(channel) FILTER (leaves > 0)), ''), 'all')
             AS channel,
         coalesce(min(event_time) FILTER (takes > 0), min(event_time) FILTER (leaves > 0)) AS began
-    FROM said_of_lines GROUP BY ALL
+    FROM ending GROUP BY ALL
 ),
 held AS (
     SELECT DISTINCT sku, order_id, line FROM lines_at WHERE allocated > 0

@@ -1,5 +1,5 @@
--- What each node exposes to channels by the life that they ask for. In: nodes, promised, lots, lives, placed, skus.
--- Out: layers: on each the units for channels that ask for no more than its life, shown and free.
+-- What each node exposes to channels by the life that they ask for. In: nodes, promised, lots, lives, placed, skus, served.
+-- Out: layers: on each the units for channels that ask for no more than its life, shown and free; layers_serve: whom.
 --
 -- For a life it is the least, over all lives up to it, of what lasts as long less the claims on goods of that life.
 
@@ -37,3 +37,9 @@ shown AS (
 SELECT sku, location, life, units - coalesce(lead(units) OVER upto, 0) AS units,
     free - coalesce(lead(free) OVER upto, 0) AS free
 FROM shown WINDOW upto AS (PARTITION BY sku, location ORDER BY life);
+
+CREATE OR REPLACE TABLE layers_serve AS
+SELECT y.sku, y.location, y.life, list(s.channel) AS channels
+FROM layers y JOIN served s USING (sku, location)
+JOIN lives v ON v.sku = s.sku AND v.channel = s.channel AND v.life <= y.life
+GROUP BY ALL;

@@ -5,13 +5,12 @@ side in a schema of their own, and the same files work all of them out at once.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import duckdb
 
 from oracle.batches import Table
-from oracle.network import ANY_NODE, Cell, Promise, Sku, fill_shares, skus, takeable
+from oracle.network import ALL_DAYS, ANY_NODE, NOW, Cell, Promise, Sku, coming, fill_shares, skus, takeable
 
 EVENTS_MAX = 250_000
 """Events that the ledgers of all moments may hold together. Requests are judged from those on with the fewest events
@@ -27,16 +26,11 @@ FILES = (
     "layers",
 )  # fmt: skip
 
+Lots = list[tuple[Cell, int]]
+"""What there is, each day's by itself, with its units."""
+
 Run = Callable[..., None]
 """Runs SQL files by their names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A layer of the location that a request names, where it serves the channel."""
-
-    units: int
-    cell: Cell
 
 
 def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> None:
@@ -51,69 +45,87 @@ def fill_limits(db: duckdb.DuckDBPyConnection, run: Run, events_max: int) -> Non
     run(*FILES)
     fill_shares(db)
     run("buffers", "outlook")
-    asked = {
-        name: (channel, location)
-        for name, channel, location in db.execute("SELECT name, answered_for, location FROM main.moments").fetchall()
-    }
+    asked = {name: (channel, location, day) for name, channel, location, day in _asked(db)}
     places = _places(db)
     rings = {
         (sku, channel): units
         for sku, channel, units in db.execute("SELECT sku, channel, ring FROM shares WHERE ring > 0").fetchall()
     }
-    days = _days(db)
+    levels = _levels(db)
     for name, sku in skus(db):
-        channel, location = asked[name]
+        channel, location, day = asked[name]
         kept = {one: rings.get((name, one), 0) for one in sku.channels}
-        units = limit(sku, kept, channel, places.get(name, []) if location else None)
-        if (today := days.get(name)) is not None:
-            units = min(units, kept.get(channel, 0) + max(0, today))
+        units = limit(sku, kept, channel, day, places[name] if location else None)
+        if (level := levels.get(name)) is not None:
+            units = min(units, kept.get(channel, 0) + max(0, level))
         table.add((name, units))
     table.flush()
     db.execute("SET search_path = 'main'")
 
 
-def limit(sku: Sku, rings: dict[str, int], channel: str, here: Sequence[Place] | None) -> int:
-    """Units that a request of a channel may take, of all its places or, where it names one, of that one's layers.
+def limit(sku: Sku, rings: dict[str, int], channel: str, day: int, here: Lots | None) -> int:
+    """Units that a request of the channel may take for a day, of all its places or of the one that it names.
 
-    `rings` are what of each ring-fence stock can serve; its own is not in its way.
+    `rings` are what of each ring-fence stock can serve; its own is not in its way. `here` is what the one place has.
     """
-    promises = [*sku.owed, *(Promise(units, other) for other, units in rings.items() if other != channel and units)]
+    others = [Promise(units, other) for other, units in rings.items() if other != channel and units]
+    promises, stock = [*sku.owed, *sku.later, *others], sku.by(ALL_DAYS)
     if here is None:
-        return takeable(sku.room, promises, channel)
-    # The one place becomes cells of its own.
-    room = dict(sku.room)
-    for place in here:
-        room[place.cell] = room.get(place.cell, 0) - place.units
-        alone = place.cell | {THERE}
-        room[alone] = room.get(alone, 0) + place.units
-    return takeable(room, promises, THERE)
+        return takeable(stock, promises, channel, day)
+    # What is at the one place, and comes there, becomes lots of its own.
+    for lot, units in here:
+        stock[lot] -= units
+        mine = lot | {THERE}
+        stock[mine] = stock.get(mine, 0) + units
+    return takeable(stock, promises, THERE, day)
 
 
-def _places(db: duckdb.DuckDBPyConnection) -> dict[str, list[Place]]:
+def _asked(db: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, int]]:
+    """Return name, channel and location of each request, and the day that it is for: one to come, or NOW."""
+    return db.execute(
+        """
+        SELECT m.name, m.answered_for, m.location, if(m.need_day > k.today, least(m.need_day, k.today + 180), ?)
+        FROM main.moments m JOIN skus k ON k.sku = m.name
+        """,
+        [NOW],
+    ).fetchall()
+
+
+def _places(db: duckdb.DuckDBPyConnection) -> dict[str, Lots]:
+    """Return by request what lies at the location that it names, and comes there, if that serves its channel."""
     rows = db.execute(
         """
-        SELECT m.name, y.units, list(s.channel)
+        SELECT m.name, y.units, 0, list_concat(s.channels, o.own)
         FROM main.moments m JOIN layers y ON y.sku = m.name AND y.location = m.location
-        JOIN served s ON s.sku = m.name AND s.location = m.location
-        JOIN lives v ON v.sku = m.name AND v.channel = s.channel AND v.life <= y.life
-        WHERE y.units > 0
-        GROUP BY m.name, y.life, y.units, m.answered_for
-        HAVING list_contains(list(s.channel), m.answered_for)
+        JOIN layers_serve s ON s.sku = m.name AND s.location = m.location AND s.life = y.life
+        LEFT JOIN own_lots o ON o.sku = m.name AND o.location = m.location
+        WHERE y.units > 0 AND list_contains(s.channels, m.answered_for)
+        UNION ALL
+        SELECT m.name, i.units, i.day, list_concat(s.channels, o.own)
+        FROM main.moments m JOIN inbound i ON i.sku = m.name AND i.location = m.location JOIN skus k ON k.sku = m.name
+        JOIN (SELECT sku, location, list(channel) AS channels FROM served GROUP BY ALL) s
+            ON s.sku = m.name AND s.location = m.location
+        LEFT JOIN own_lots o ON o.sku = m.name AND o.location = m.location
+        WHERE i.day <= k.today + 180 AND list_contains(s.channels, m.answered_for)
         """
     ).fetchall()
-    found: dict[str, list[Place]] = defaultdict(list)
-    for name, units, channels in rows:
-        found[name].append(Place(units, frozenset((ANY_NODE, *channels))))
+    found: dict[str, Lots] = defaultdict(list)
+    for name, units, day, channels in rows:
+        cell: Cell = frozenset((ANY_NODE, *channels))
+        found[name].append((cell | {coming(day)} if day else cell, units))
     return found
 
 
-def _days(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """What days to come leave today, of SKUs with demand of later days."""
+def _levels(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """What the day that is asked for leaves, of SKUs that cannot serve all that they promised for days to come."""
     rows = db.execute(
         """
-        SELECT m.name, l.level FROM main.moments m JOIN skus k ON k.sku = m.name
-        JOIN levels l ON l.sku = m.name AND l.channel = m.answered_for AND l.day = k.today
-        WHERE m.name IN (SELECT sku FROM dated)
+        SELECT m.name, max_by(l.level, l.day) FROM main.moments m JOIN skus k ON k.sku = m.name
+        JOIN levels l ON l.sku = m.name AND l.channel = m.answered_for
+            AND l.day <= greatest(k.today, least(coalesce(m.need_day, 0), k.today + 180))
+        WHERE m.name IN (SELECT sku FROM shares WHERE lacks > 0)
+            AND (m.name IN (SELECT sku FROM dated) OR m.need_day > k.today)
+        GROUP BY m.name
         """
     ).fetchall()
     return dict(rows)

@@ -9,7 +9,7 @@
 
 CREATE OR REPLACE TABLE moments AS
 WITH requests AS (
-    SELECT f.part, f.off, f.sku, p.request_id, l.channel, l.location, l.quantity, coalesce(p.partial, false) AS partial,
+    SELECT f.part, f.off, f.sku, p.request_id, l.channel, l.location, l.quantity, coalesce(p.partial, false) AS partial, p.need_day,
         coalesce(l.order_id, 'request:' || p.request_id) AS order_id, coalesce(l.order_line, 1) AS line, f.tick
     FROM facts f JOIN ledger l USING (part, off) JOIN particulars p USING (part, off)
     WHERE f.type = 'ReservationRequested' AND f.verdict = 'counts'

@@ -1,5 +1,6 @@
 -- Nodes, and what is promised without one. In: stock, claims, expired, held, places, pending, dated, to_come, rings' papers in
--- in_force and particulars, lines.  Out: nodes, rings, promised, sells_at, served, meets, sums.
+-- in_force and particulars, lines.  Out: nodes, rings, promised, sells_at, served, meets, sums, inbound, own_lots,
+-- dated_in_time.
 --
 -- Most SKUs have promised nothing that no node holds: what their channels may promise is a sum over nodes. The
 -- others (`promised`) wait for a maximum flow (network.py).
@@ -122,3 +123,47 @@ LEFT JOIN nodes d ON d.sku = n.sku AND (t.locations IS NULL OR list_contains(t.l
 LEFT JOIN open_at o ON o.sku = n.sku AND o.channel = n.channel AND o.location = d.location
 WHERE coalesce(o.eligible, true)
 GROUP BY ALL;
+
+-- Goods that are past due come as late as the supplier's goods do, and not at all once they slipped too far.
+CREATE OR REPLACE TABLE inbound AS
+SELECT c.sku, c.state, c.location, c.units, c.eta_day + p.dock_days < k.today AS overdue,
+    if(overdue, k.today + greatest(1, p.late_days), c.eta_day + p.dock_days)::INT AS day
+FROM to_come c JOIN places p USING (sku, location) JOIN skus k USING (sku)
+WHERE k.today IS NOT NULL AND (c.state <> 'ordered' OR p.count_ordered)
+    AND k.today - (c.eta_day + p.dock_days) <= p.max_slip_days;
+
+-- Demand of later days, by who serves it: where a node is chosen it is that one, as far as it has the units by then
+-- beside what is due before; else anybody. What is due beyond the horizon must be left at its end.
+CREATE OR REPLACE TABLE own_lots AS
+SELECT DISTINCT sku, location, ['|place|' || location] AS own FROM dated WHERE location <> '';
+
+CREATE OR REPLACE TABLE dated_in_time AS
+WITH due AS (
+    SELECT d.sku, d.channel, d.location, least(d.day, k.today + 180) AS day, d.units FROM dated d JOIN skus k USING (sku)
+),
+asked AS (
+    SELECT sku, location, day, sum(units)::BIGINT AS units FROM due WHERE location <> '' GROUP BY ALL
+),
+comes AS (
+    SELECT i.sku, i.location, i.day, i.units FROM inbound i JOIN places p USING (sku, location) JOIN skus k USING (sku)
+    WHERE p.eligible AND i.day <= k.today + 180
+),
+sides AS (
+    SELECT a.*, sum(a.units) OVER (PARTITION BY sku, location ORDER BY day) AS wanted,
+        coalesce((SELECT n.atp FROM nodes n WHERE n.sku = a.sku AND n.location = a.location), 0)
+        + coalesce((SELECT sum(c.units) FROM comes c WHERE c.sku = a.sku AND c.location = a.location AND c.day <= a.day), 0)
+            AS there
+    FROM asked a
+),
+-- What is served by each day is what was wanted by then, less the most that was ever missing.
+served_by AS (
+    SELECT *, wanted + least(0, min(there - wanted) OVER (PARTITION BY sku, location ORDER BY day)) AS done FROM sides
+),
+parts AS (
+    SELECT *, (done - lag(done, 1, 0) OVER (PARTITION BY sku, location ORDER BY day))::BIGINT AS sure FROM served_by
+)
+SELECT sku, channel, '' AS location, day, units FROM due WHERE location = ''
+UNION ALL
+SELECT sku, '', location, day, sure FROM parts WHERE sure > 0
+UNION ALL
+SELECT sku, '', '', day, units - sure FROM parts WHERE units > sure;

@@ -1,24 +1,20 @@
--- What may be promised, now and day by day. In: places, to_come, dated, served, sells_at, meets, sums, shares
--- (network.py), terms, buffers, known_channels, skus.  Out: inbound, levels, channels.
+-- What may be promised, now and day by day. In: inbound, dated, served, sells_at, meets, sums, shares and in_time
+-- (network.py), terms, buffers, known_channels, skus.  Out: levels, channels.
 
--- Goods that are past due come as late as the supplier's goods do, and not at all once they slipped too far.
-CREATE OR REPLACE TABLE inbound AS
-SELECT c.sku, c.state, c.location, c.units, c.eta_day + p.dock_days < k.today AS overdue,
-    if(overdue, k.today + greatest(1, p.late_days), c.eta_day + p.dock_days)::INT AS day
-FROM to_come c JOIN places p USING (sku, location) JOIN skus k USING (sku)
-WHERE k.today IS NOT NULL AND (c.state <> 'ordered' OR p.count_ordered)
-    AND k.today - (c.eta_day + p.dock_days) <= p.max_slip_days;
-
--- Each day's level is the least of what that day and all after it leave: what is taken today is missing then.
+-- Each day's level is the least of what that day and all after it leave: what is taken today is missing then. Where
+-- something is promised for later days it is what a flow leaves beside that, which knows who serves what; where that
+-- cannot all be served, it is the lower of both.
 CREATE OR REPLACE TABLE levels AS
 WITH moved AS (
     SELECT s.sku, s.channel, i.day, i.units FROM inbound i JOIN served s USING (sku, location)
     UNION ALL
-    SELECT s.sku, s.channel, d.day, -d.units FROM dated d JOIN sells_at s USING (sku, location) WHERE location <> ''
+    SELECT s.sku, s.channel, least(d.day, k.today + 180), -d.units
+    FROM dated d JOIN sells_at s USING (sku, location) JOIN skus k USING (sku) WHERE location <> ''
     UNION ALL
     -- Without a node it may come from any of its channel's: it binds all channels that could sell from one.
-    SELECT d.sku, m.channel, d.day, -d.units
-    FROM dated d JOIN meets m ON m.sku = d.sku AND m.other = d.channel WHERE d.location = ''
+    SELECT d.sku, m.channel, least(d.day, k.today + 180), -d.units
+    FROM dated d JOIN meets m ON m.sku = d.sku AND m.other = d.channel JOIN skus k ON k.sku = d.sku
+    WHERE d.location = ''
 ),
 within AS (
     SELECT m.sku, m.channel, m.day, m.units FROM moved m JOIN skus k USING (sku) WHERE m.day <= k.today + 180
@@ -34,10 +30,20 @@ days AS (
 steps AS (
     SELECT sku, channel, day, sum(sum(units)) OVER (PARTITION BY sku, channel ORDER BY day)::BIGINT AS after
     FROM days GROUP BY sku, channel, day
+),
+sums AS (
+    SELECT sku, channel, day,
+        min(after) OVER (PARTITION BY sku, channel ORDER BY day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+            AS least_after
+    FROM steps
 )
-SELECT sku, channel, day,
-    min(after) OVER (PARTITION BY sku, channel ORDER BY day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS level
-FROM steps;
+SELECT m.sku, m.channel, m.day,
+    CASE WHEN m.sku NOT IN (SELECT sku FROM dated) THEN m.least_after
+        WHEN h.lacks = 0 THEN coalesce(t.units, h.in_time)
+        ELSE least(m.least_after, coalesce(t.units, h.in_time)) END AS level
+FROM sums m
+JOIN shares h ON h.sku = m.sku AND h.channel = m.channel
+ASOF LEFT JOIN in_time t ON t.sku = m.sku AND t.channel = m.channel AND t.day <= m.day;
 
 CREATE OR REPLACE TABLE channels AS
 WITH today AS (
@@ -54,7 +60,7 @@ horizons AS (
 pools AS (
     SELECT sku, channel, 0 AS ring, units AS pool FROM sums
     UNION ALL
-    SELECT h.sku, h.channel, h.ring, least(h.units, coalesce(t.level, h.units))
+    SELECT h.sku, h.channel, h.ring, least(h.in_time, coalesce(t.level, h.in_time))
     FROM shares h LEFT JOIN today t USING (sku, channel)
 )
 SELECT n.part, n.sku, n.channel, coalesce(p.ring, 0) AS ring, coalesce(p.pool, 0) AS pool,

@@ -24,12 +24,7 @@ def fill_shortages(db: duckdb.DuckDBPyConnection) -> None:
         SELECT sku, 'owed' AS what, channel, units, NULL::VARCHAR[] AS channels FROM owed
         UNION ALL
         SELECT y.sku, 'room', '', y.free, s.channels
-        FROM layers y SEMI JOIN owed USING (sku) LEFT JOIN (
-            SELECT y.sku, y.location, y.life, list(s.channel) AS channels
-            FROM layers y JOIN served s USING (sku, location)
-            JOIN lives v ON v.sku = s.sku AND v.channel = s.channel AND v.life <= y.life
-            GROUP BY ALL
-        ) s USING (sku, location, life)
+        FROM layers y SEMI JOIN owed USING (sku) LEFT JOIN layers_serve s USING (sku, location, life)
         WHERE y.free > 0
         ORDER BY sku, what, channel
         """

@@ -37,10 +37,10 @@ CREATE OR REPLACE TEMP MACRO unsound(r) AS coalesce(
                     'TransferShipped', 'TransferReceived', 'TransferLost', 'CountRecorded', 'FinancialOnly',
                     'ReservationPlaced', 'ReservationDecided', 'ReservationConfirmed', 'ReservationReleased',
                     'OrderCancelled', 'OrderAllocated', 'PickConfirmed', 'PickFailed', 'TransferRequested',
-                    'TransferApproved', 'TransferRejected', 'ReturnAuthorised')
+                    'TransferApproved', 'TransferRejected', 'ReturnAuthorised', 'ReservationExpired')
             END
-        WHEN r.type IN ('FinancialOnly', 'ReservationDecided', 'ReservationConfirmed', 'OrderCancelled',
-            'TransferRejected', 'PurchaseOrderPlaced', 'PurchaseOrderChanged', 'SupplierConfirmed') THEN
+        WHEN r.type IN ('FinancialOnly', 'ReservationDecided', 'ReservationConfirmed', 'ReservationExpired',
+            'OrderCancelled', 'TransferRejected', 'PurchaseOrderPlaced', 'PurchaseOrderChanged', 'SupplierConfirmed') THEN
             misnamed(r.sku) OR r.quantity NOT BETWEEN 0 AND 1000000000
         WHEN r.type = 'PurchaseOrderCancelled' THEN misnamed(r.sku) OR r.quantity <> 0
         WHEN r.type IN ('ReservationRequested', 'ReservationPlaced', 'ReservationReleased', 'AsnShipped',

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from atp.availability import atp_raw, available, exposed, status, terms_of
+from atp.availability import atp_raw, available, channel_status, exposed, terms_of
 from atp.book import Claim, Clock, Lots, Network, Position, Risk, Row, Summary, Supply, Transfer, unescape
 from atp.claims import standing, today_of
 from atp.events import SECOND
@@ -344,7 +344,7 @@ def _counts(sku: str, location: str, row: Position) -> Iterator[tuple[Any, ...]]
 def _availability(sku: str, row: Summary) -> Iterator[tuple[Any, ...]]:
     for state in row.channels:
         if state.version:
-            reading = status(state.atp, terms_of(state).low_at)
+            reading = channel_status(state.atp, terms_of(state), state.horizon)
             following = next(((day, units) for day, units in state.horizon if units > 0), (None, None))
             day, units = (None, None) if state.atp else following
             seen = state.orders_seen or None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from atp.availability import atp_raw, available, channel_raw, exposed, status, terms_of
+from atp.availability import atp_raw, available, channel_raw, channel_status, exposed, status, terms_of
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -19,12 +19,14 @@ from atp.book import (
     Summary,
     Transfer,
     bills_key,
+    masters_key,
     part_key,
     summary_key,
 )
 from atp.claims import day_text, today_of
 from atp.events import PolicyFields
 from atp.lots import left
+from atp.planning import substitutes_of
 from avro_schemas.instants import instant, instant_or_none
 from avro_schemas.plain import plain
 from streams.promised import promised
@@ -33,7 +35,7 @@ Answer = dict[str, Any]
 """Plain values, ready for JSON."""
 ALONE = "snou"
 """First letters of the rows that an answer is made of, one of each for a SKU: `letter|sku`."""
-MANY = "pLtrcb"
+MANY = "pLtrcbl"
 """And of those that there may be many of: `letter|sku|...`. To these come the partition's clock and policies."""
 R = TypeVar("R")
 
@@ -66,6 +68,9 @@ def answer(rows: Rows, sku: str) -> Answer:
         "transfers": [_transfer(rest, row) for rest, row in _of(rows, f"t|{sku}|", Transfer)],
         "components": dict(bills.in_force) if isinstance(bills, Bills) else None,
         "part_of": [kit for kit in part.kits if kit != sku] if isinstance(part, Part) else [],
+        "substitutes": list(
+            substitutes_of(rows.get(masters_key(sku, "")), clock.tick if isinstance(clock, Clock) else None)
+        ),
         "policies": [_policy(entry, sku) for entry in entries]
         + [_policy(entry, "") for entry in (wide.entries if isinstance(wide, Policies) else ())],
     }
@@ -152,7 +157,7 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
                 "sku": sku,
                 "atp": state.atp,
                 "atp_raw": channel_raw(state.pool, terms, state.ring),
-                "status": status(state.atp, terms.low_at),
+                "status": channel_status(state.atp, terms, state.horizon),
                 "version": state.version,
                 "ring": state.ring,
                 "pool": state.pool,

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from atp import network as net
-from atp.availability import atp_raw, capped, channel_raw, exposed, status, terms_of
+from atp.availability import atp_raw, capped, channel_raw, channel_status, exposed, status, terms_of
 from atp.book import (
     BUCKETS,
     Bills,
     ChannelState,
     ChannelTerms,
     Lots,
-    Network,
     Position,
     Ring,
     Rows,
@@ -30,7 +29,9 @@ from atp.book import (
     summary_key,
 )
 from atp.claims import day_text, today_of
-from atp.effects import BufferRate
+from atp.draft import Draft
+from atp.effects import BufferRate, Cause
+from atp.shelves import exposed_at
 from avro_schemas.instants import instant, instant_or_none
 from streams.answer import lots_at
 from streams.movers import Mover, Movers, Rules
@@ -81,6 +82,8 @@ class _Derivation:
         self._rules = Rules(summary, rows, now)
         self._network = network_of(rows, sku)
         self._lines = list(open_lines(rows, sku))
+        as_it_is = Draft(rows, Cause(type="", key=""), 0, tick_of(rows))
+        self._exposed_at = exposed_at(as_it_is, sku, summary.channels)
         prefix = position_key(sku, "")
         self.positions = [(key[len(prefix) :], row) for key, row in rows.scan(prefix) if isinstance(row, Position)]
 
@@ -221,7 +224,7 @@ class _Derivation:
         return {
             "channel": name,
             "atp": state.atp,
-            "status": status(state.atp, terms.low_at),
+            "status": channel_status(state.atp, terms, state.horizon),
             "version": state.version,
             "steps": [*steps, *rules],
             "arithmetic": arithmetic(state, terms),
@@ -240,14 +243,15 @@ class _Derivation:
         if network is None:
             return
         number = next(i for i, one in enumerate(channels) if one.channel == state.channel)
-        promises, names = _all_promises(network, channels)
-        cells = [(cell.exposed, cell.mask) for cell in network.cells]
-        left = net.takeable(cells, promises, number)
-        if promises:
-            elsewhere = [(0 if mask >> number & 1 else units, mask) for units, mask in cells]
+        stock = net.Stock(network, channels, self._exposed_at)
+        left = stock.shares()[number].left
+        if stock.due:
+            elsewhere = [(0 if mask >> number & 1 else units, mask, day) for units, mask, day in stock.now]
+            owing = len(net.promises_of(network, channels))
+            names = [_named(one, channels, ring=place >= owing) for place, one in enumerate(stock.due)]
             note = (
-                f"of what is promised ({', '.join(names)}), {net.flow(cells, promises)} can be served in all, "
-                f"{net.flow(elsewhere, promises)} of them elsewhere"
+                f"of what is promised ({', '.join(names)}), {net.flow(stock.now, stock.due)} can be served in all, "
+                f"{net.flow(elsewhere, stock.due)} of them elsewhere"
             )
             yield _step("promised beside", left - sum_exposed, note)
         if left != state.pool:
@@ -275,20 +279,12 @@ def arithmetic(state: ChannelState, terms: ChannelTerms) -> str:
     return f"{text}; ATP {capped(raw, terms)}"
 
 
-def _all_promises(network: Network, channels: Sequence[ChannelState]) -> tuple[list[net.Promise], list[str]]:
-    """Return the promises that compete for stock, and their names."""
-    base = net.promises_of(network, channels)
-    rings = [
-        net.Promise(units=units, channel=number)
-        for number, units in net.rings_of(network, channels, base).items()
-        if units
-    ]
-    names = [f"{one.units} {_waiting(one, channels)}" for one in base]
-    return base + rings, names + [f"{one.units} ring-fenced for {channels[one.channel].channel}" for one in rings]
-
-
-def _waiting(promise: net.Promise, channels: Sequence[ChannelState]) -> str:
-    return "uncovered" if promise.channel == net.ANY else f"pending for {channels[promise.channel].channel}"
+def _named(promise: net.Promise, channels: Sequence[ChannelState], *, ring: bool) -> str:
+    if ring:
+        return f"{promise.units} ring-fenced for {channels[promise.channel].channel}"
+    if promise.channel == net.ANY:
+        return f"{promise.units} uncovered"
+    return f"{promise.units} pending for {channels[promise.channel].channel}"
 
 
 def _where(terms: ChannelTerms) -> str:

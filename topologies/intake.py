@@ -10,7 +10,7 @@ from atp.events import Event
 from topologies import topics
 from topologies.topics import Topic
 
-OURS = (e.TimeTicked, e.ReservationDecided, e.ReservationExpired, e.SequenceGapOpened, e.SequenceGapClosed)
+OURS = (e.TimeTicked, e.ReservationDecided, e.SequenceGapOpened, e.SequenceGapClosed)
 """Events that no source may send: they are our own."""
 
 
@@ -40,7 +40,7 @@ _TAKES: dict[str, tuple[type, ...]] = {
     "adjustments": (e.StockAdjusted, e.StatusChanged, e.Converted, e.FinancialOnly),
     "orders": (
         e.ReservationRequested, e.ReservationPlaced, e.ReservationConfirmed, e.ReservationReleased,
-        e.OrderCancelled, e.OrderAllocated, e.PickConfirmed, e.PickFailed,
+        e.ReservationExpired, e.OrderCancelled, e.OrderAllocated, e.PickConfirmed, e.PickFailed,
     ),
     "transfers": (
         e.TransferShipped, e.TransferReceived, e.TransferLost, e.TransferRequested, e.TransferApproved,

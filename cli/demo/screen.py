@@ -20,7 +20,7 @@ PLAIN_S = 4.0
 """How often each kind of screen is drawn."""
 RATE_S = 3.0
 SKUS = 8
-COLOURS = {"OUT": "bold red", "LOW": "yellow", "IN_STOCK": "green"}
+COLOURS = {"OUT": "bold red", "BACKORDER": "red", "PREORDER": "red", "LOW": "yellow", "IN_STOCK": "green"}
 
 
 def hour(time_us: int) -> str:

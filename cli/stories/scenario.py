@@ -49,7 +49,7 @@ STATES = (
 )
 POLICY = (
     "safety_stock", "eligible", "buffer", "share_percent", "cap", "locations", "low_at", "lag_s", "buffer_by_rate",
-    "order_lag_s", "min_life_days",
+    "order_lag_s", "min_life_days", "sells_ahead",
 )  # fmt: skip
 BY_KIND = ("exception_watch", "exception_grace_s", "exception_deadline_s", "exception_owner")
 PLANNING = ("lead_time_days", "order_up_to", "moq", "pack", "high_water_days", "approve_above")
@@ -226,6 +226,8 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
         case "components":
             pairs = [part.rsplit(":", 1) for part in value.split("+") if part]
             event["components"] = {sku: int(units) for sku, units in pairs}
+        case "substitutes":
+            event[key] = [sku for sku in value.split("+") if sku]
         case _ if key in MASTER:
             event.setdefault("attributes", {})[key] = value
         case _ if key in PLAIN:
@@ -237,6 +239,8 @@ def _field(event: Json, name: str, key: str, value: str) -> None:
 def _parameter(key: str, value: str) -> object:
     if key == "locations":
         return [name for name in value.split(",") if name]
+    if key == "sells_ahead":
+        return value
     return value == "yes" if key in ("eligible", "buffer_by_rate") else int(value)
 
 

@@ -69,13 +69,14 @@ def decisions(rig: Rig) -> list[RequestDecided]:
 def test_a_dry_run_shows_the_event_and_needs_no_broker() -> None:
     shown = run(
         "reserve", "A", "2", "--channel", "web", "--order", "O-1", "--line", "3", "--location", "S1", "--partial",
-        "--soft", "--hold", "15m", "--request-id", "R-1", "--at", "2026-11-20T09:00:00Z", "--dry-run",
+        "--soft", "--hold", "15m", "--request-id", "R-1", "--at", "2026-11-20T09:00:00Z", "--need", "2026-11-23",
+        "--dry-run",
     )  # fmt: skip
     assert json.loads(shown.stdout) == {
         "type": "ReservationRequested", "source": "cli", "document": {"type": "request", "id": "R-1", "line": 1},
         "sku": "A", "location": "S1", "quantity": 2, "event_time": "2026-11-20T09:00:00Z", "channel": "web",
         "order": {"id": "O-1", "line": 3}, "request_id": "R-1", "state": "soft",
-        "expires_at": "2026-11-20T09:15:00Z", "partial": True,
+        "expires_at": "2026-11-20T09:15:00Z", "need_date": "2026-11-23", "partial": True,
     }  # fmt: skip
     assert len(parse_line(shown.stdout)) == 1
 
@@ -83,7 +84,7 @@ def test_a_dry_run_shows_the_event_and_needs_no_broker() -> None:
 def test_every_request_has_an_id_of_its_own() -> None:
     first, second = (json.loads(run("reserve", "A", "1", "--channel", "c", "--dry-run").stdout) for _ in range(2))
     assert first["request_id"] != second["request_id"]
-    assert {"state", "expires_at", "order", "partial"} & set(first) == set()
+    assert {"state", "expires_at", "order", "need_date", "partial"} & set(first) == set()
 
 
 def test_what_is_given_back_names_its_line() -> None:

@@ -49,6 +49,7 @@ policies = st.builds(
     till_is_handover=st.none() | st.booleans(),
     reserves_at=st.none() | st.sampled_from(particulars.MOMENTS),
     hold_s=st.none() | st.integers(0, 86_400),
+    sells_ahead=st.none() | st.sampled_from(particulars.AHEAD),
 )
 
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -87,6 +88,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "attributes": st.dictionaries(ids, ids, max_size=3),
     "kit": names,
     "components": st.dictionaries(names, units, max_size=3),
+    "substitutes": st.lists(names, max_size=3, unique=True).map(tuple),
     "priority": numbers,
     "version": st.integers(0, 1 << 62),
     "epoch": numbers,
@@ -137,14 +139,17 @@ def event_of(draw: st.DrawFn, kind: type) -> Any:
 
 
 def _bill(found: dict[str, Any]) -> None:
-    """A bill says what a kit takes, wherever it is; other masters say neither."""
+    """A bill says what a kit takes, wherever it is; other masters say neither. Substitutes are of a SKU, wherever."""
     if "kit" in found and "components" in found:
         found["components"].pop(found["kit"], None)
-        for field in ("sku", "location", "channel", "attributes"):
+        for field in ("sku", "location", "channel", "attributes", "substitutes"):
             found.pop(field, None)
     else:
         found.pop("kit", None)
         found.pop("components", None)
+    if "substitutes" in found:
+        found.pop("location", None)
+        found["substitutes"] = tuple(sku for sku in found["substitutes"] if sku != found["sku"])
 
 
 def _reverse(draw: st.DrawFn, kind: type, found: dict[str, Any]) -> None:

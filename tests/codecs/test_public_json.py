@@ -1,7 +1,6 @@
 """The public JSON form: what is read, what is refused, and in which words."""
 
 import json
-import re
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -96,12 +95,6 @@ def test_every_example_of_the_docs_can_be_published(line: str, with_units: bool)
 def test_the_docs_have_an_example_of_every_type() -> None:
     shown = {type(event).__name__ for line, _ in documented() for event in parse_line(line, UNITS)}
     assert shown == {kind.__name__ for kind in EVENTS}
-
-
-def test_the_docs_say_what_is_folded_later() -> None:
-    later = DOCS.read_text().partition("## Events that are kept, and folded later\n")[2].partition("\n## ")[0]
-    shown = {json.loads(line)["type"] for line in re.findall(r"^\{.*", later, re.MULTILINE)}
-    assert shown == {events.NotFoldedYet.__name__}
 
 
 def test_the_docs_name_every_field() -> None:
@@ -253,6 +246,14 @@ def test_units_that_do_not_come_out_are_refused(changes: dict[str, Any], said: s
         (sale(type="PolicyChanged", quantity=..., policy={"saftey_stock": 1}), "policy.saftey_stock is unknown; did"),
         (sale(type="PolicyChanged", quantity=..., policy={}), "policy must set at least one parameter"),
         (sale(type="PolicyChanged", quantity=..., policy={"share_percent": 101}), "policy.share_percent must be a"),
+        (sale(type="MasterChanged", quantity=..., location=..., substitutes=["A"]),
+         "substitutes must not name the SKU itself, A"),
+        (sale(type="MasterChanged", quantity=..., location=..., substitutes=["B", "B"]),
+         "substitutes must name each SKU once"),
+        (sale(type="MasterChanged", quantity=..., substitutes=["B"]),
+         "location must be left out beside substitutes: they stand in everywhere"),
+        (sale(type="PolicyChanged", quantity=..., policy={"sells_ahead": "always"}),
+         "policy.sells_ahead must be one of backorder, preorder, never, not 'always'"),
         (sale(type="PolicyChanged", quantity=..., policy={"reserves_at": "never"}),
          "policy.reserves_at must be one of cart, payment, release, not 'never'"),
         (sale(type="PolicyChanged", quantity=..., policy={"hold_s": -1}), "policy.hold_s must be a number from 0"),

@@ -20,6 +20,7 @@ from atp.events import (
     Ref,
     ReservationConfirmed,
     ReservationDecided,
+    ReservationExpired,
     ReservationPlaced,
     ReservationReleased,
     ReservationRequested,
@@ -49,8 +50,8 @@ Decisions = Mapping[str, Decided]
 Take = ReservationPlaced | ReservationRequested | ReservationDecided | TransferApproved
 HANDED_OVER = (ShipmentConfirmed, PickupConfirmed, TransferShipped, HandedOverAtTill)
 OF_CLAIMS = (
-    ReservationPlaced, ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated, PickConfirmed,
-    PickFailed,
+    ReservationPlaced, ReservationConfirmed, ReservationReleased, ReservationExpired, OrderCancelled, OrderAllocated,
+    PickConfirmed, PickFailed,
 )  # fmt: skip
 """They speak of the order's line; where they name none, of the reservation that their own document is."""
 
@@ -162,7 +163,8 @@ def _line(events: Sequence[Envelope], decisions: Decisions, tick: int | None) ->
 
     confirmed = any(isinstance(e, ReservationConfirmed) and counts(e, decisions) for e in events)
     firm = confirmed or any(is_firm(e, decisions) for e, _ in takes) or any(units > 0 for units in allocated.values())
-    ends = [expires_at(e, decisions) for e, _ in takes]
+    told = [e.event_time for e in events if isinstance(e, ReservationExpired)]
+    ends = [end_of(e, decisions, told) for e, _ in takes]
     times = [end for end in ends if end is not None]
     expired = False
     if tick is not None and not firm and times and len(times) == len(ends):
@@ -219,6 +221,12 @@ def expires_at(take: Take, decisions: Decisions) -> int | None:
     if isinstance(take, ReservationRequested):
         return decisions[take.request_id].expires_at
     return None if isinstance(take, TransferApproved) else take.expires_at
+
+
+def end_of(take: Take, decisions: Decisions, told: Sequence[int]) -> int | None:
+    """When a take runs out: by itself, or when another system says so, which lets run out what was taken up to then."""
+    own = expires_at(take, decisions)
+    return min([*(time for time in told if time >= take.event_time), *([] if own is None else [own])], default=None)
 
 
 def _placed(

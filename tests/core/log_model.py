@@ -32,6 +32,7 @@ from atp.events import (
     PurchaseOrderPlaced,
     ReservationConfirmed,
     ReservationDecided,
+    ReservationExpired,
     ReservationPlaced,
     ReservationReleased,
     ReservationRequested,
@@ -83,6 +84,7 @@ FACTS = (
     TransferRejected,
     TransferRequested,
     ReturnAuthorised,
+    ReservationExpired,
 )
 STATEMENTS = (
     PolicyChanged,
@@ -204,7 +206,7 @@ def _judge_one(
     if isinstance(event, STATEMENTS):
         return _judge_statement(j, event)
     if not isinstance(event, FACTS + REVERSALS):
-        return "not_folded_yet"
+        return "kept"
     sku = event.sku
     if j.tick is not None and event.event_time > j.tick + DAY:
         return "future"

@@ -155,10 +155,20 @@ def answer(log: Sequence[Event], window: int, decisions: Decisions = NONE_ACCEPT
 
 
 def limit(
-    log: Sequence[Event], window: int, decisions: Decisions, *, sku: str, channel: str = "all", location: str = ""
+    log: Sequence[Event],
+    window: int,
+    decisions: Decisions,
+    *,
+    sku: str,
+    channel: str = "all",
+    location: str = "",
+    need: int | None = None,
 ) -> int:
-    """What a request of a channel could take after the log, at a location or anywhere that serves the channel."""
-    return network(log, window, decisions, sku=sku, channel=channel).limit(channel, location)
+    """What a request of a channel could take after the log, at a location or anywhere that serves the channel.
+
+    `need` is the day that it is for.
+    """
+    return network(log, window, decisions, sku=sku, channel=channel).limit(channel, location, need)
 
 
 def network(log: Sequence[Event], window: int, decisions: Decisions, *, sku: str, channel: str = "all") -> Network:

@@ -22,6 +22,7 @@ from atp.events import (
     PickupConfirmed,
     PolicyChanged,
     Ref,
+    ReservationExpired,
     ReservationPlaced,
     ShipmentConfirmed,
     StockAdjusted,
@@ -215,6 +216,18 @@ def _pick_up_and_reservation(event: Event, _: list[Event]) -> list[Event]:
     return [replace(event, order=None)] if isinstance(event, PickupConfirmed | ShipmentConfirmed) else [event]
 
 
+def _an_expiry_is_a_cancellation(event: Event, _: list[Event]) -> list[Event]:
+    """What another system lets run out is over, paid for or not."""
+    if not isinstance(event, ReservationExpired):
+        return [event]
+    document = Document("cancel", event.document.id, 1)
+    return [
+        OrderCancelled(
+            source=event.source, document=document, event_time=event.event_time, sku=event.sku, order=event.order
+        )
+    ]
+
+
 def _short_receipt_is_whole(event: Event, _: list[Event]) -> list[Event]:
     """S5: what the ASN said is booked as received."""
     if isinstance(event, AsnShipped) and event.location:
@@ -240,6 +253,7 @@ PROMISES: dict[str, Build] = {
     "pending_is_anybodys": _each(_pending_is_anybodys),
     "failed_pick_stays": _each(_failed_pick_stays),
     "hand_over_leaves_the_claim": _each(_pick_up_and_reservation),
+    "expiry_is_a_cancellation": _each(_an_expiry_is_a_cancellation),
     "short_receipt_is_whole": _each(_short_receipt_is_whole),
 }
 """By the name of the mistake."""

@@ -79,12 +79,22 @@ class ChannelAnswer:
     levels: tuple[int, ...] = ()
     """A_d for today and the days after it; empty before the first tick."""
     buffer: int = 0
+    low_at: int = 0
+    sells_ahead: str = "never"
+    """What it says where it shows nothing now, but something on some day."""
 
     @property
     def next_available(self) -> tuple[int, int] | None:
         """(days from today, units) of the first day with something to promise, where there is nothing now."""
         found = [(d, units) for d, units in enumerate(self.levels) if units >= 1]
         return found[0] if self.atp == 0 and found else None
+
+    @property
+    def status(self) -> str:
+        """How it reads."""
+        if self.atp:
+            return "LOW" if self.atp <= self.low_at else "IN_STOCK"
+        return "OUT" if self.sells_ahead == "never" else self.sells_ahead.upper()
 
     def steps(self, today: int) -> list[tuple[int, int]]:
         """(day, units that may be promised from then on), where they change."""
@@ -207,6 +217,59 @@ class Network:
         """Units owed that the stock without claims, safety stock included, cannot serve."""
         return unserved(self.shelved({place: node.free for place, node in self.nodes.items()}), self.owed())
 
+    # What comes in time -----------------------------------------------------------------------------------
+
+    @cached_property
+    def in_time(self) -> dict[str, int]:
+        """Units by when and where they are there, of open nodes: what is on hand, and what comes within the horizon."""
+        found = Counter({when_at(0, place): units for place, units in self.exposed.items()})
+        last = (self.today or 0) + HORIZON
+        for one in self.arrivals:
+            if one.location and self.eligible(one.location) and one.day <= last:
+                found[when_at(one.day, shelf(one.location, self.lives[-1]))] += one.units  # fresh
+        return dict(found)
+
+    def reach(self, shelves: Collection[str], day: int) -> frozenset[str]:
+        """Of the shelves what is there by a day; 0: now."""
+        return frozenset(
+            one for one in self.in_time if day_and_shelf(one)[0] <= day and day_and_shelf(one)[1] in shelves
+        )
+
+    @cached_property
+    def promised(self) -> list[Promise]:
+        """All promises but ring-fences, each with what may serve it in time."""
+        found = [Promise(one.units, self.reach(one.nodes, 0)) for one in self.owed()]
+        last = (self.today or 0) + HORIZON
+        left = dict(self.in_time)
+        for due, place, channel, units in sorted(self.dated):
+            day = min(due, last)
+            if not place:
+                found.append(Promise(units, self.reach(self.sources(channel), day)))
+                continue
+            rest = units  # its own place first, as far as that has it
+            for one in sorted(self.reach(self.shelves([place]), day), key=day_and_shelf):
+                taken = min(rest, left[one])
+                left[one] -= taken
+                rest -= taken
+            found.append(Promise(units - rest, self.reach(self.shelves([place]), day)))
+            anywhere = self.shelves([p for p in self.places if self.eligible(p)])
+            found.append(Promise(rest, self.reach(anywhere, day)))
+        return found
+
+    @property
+    def fenced(self) -> list[Promise]:
+        """The promises that ring-fences are."""
+        return [Promise(units, self.reach(self.sources(name), 0)) for name, units in self.rings.items()]
+
+    @property
+    def lacks(self) -> int:
+        """Units promised that neither stock nor what comes in time can serve."""
+        return unserved(self.in_time, self.promised)
+
+    def spare(self, shelves: Collection[str], promises: Sequence[Promise], day: int) -> int:
+        """Units of the shelves that are left for a day beside promises; 0: now."""
+        return takeable(self.in_time, promises, self.reach(shelves, day))
+
     # Ring-fences ------------------------------------------------------------------------------------------
 
     def ring_fence(self, channel: str) -> Ring:
@@ -233,9 +296,9 @@ class Network:
         kept: dict[str, int] = {}
         before: list[Promise] = []
         for channel in sorted(fences, key=lambda name: (fences[name].priority, name)):
-            left = takeable(self.exposed, [*self.owed(), *before], self.sources(channel))
+            left = self.spare(self.sources(channel), [*self.promised, *before], 0)
             kept[channel] = min(fences[channel].open, left)
-            before.append(Promise(kept[channel], self.sources(channel)))
+            before.append(Promise(kept[channel], self.reach(self.sources(channel), 0)))
         return kept
 
     # Days to come -----------------------------------------------------------------------------------------
@@ -284,7 +347,7 @@ class Network:
                 supply[one.day] += one.units
         for day, place, of, units in self.dated:
             if self.allows(channel, place) if place else self.meet(channel, of):
-                demand[day] += units
+                demand[min(day, (self.today or 0) + HORIZON)] += units
         return supply, demand
 
     def waiting(self, channel: str) -> int:
@@ -298,8 +361,8 @@ class Network:
         """What the days start with where `left` units are left beside all promises: less than 0 where some wait."""
         return left or -self.waiting(channel)
 
-    def levels(self, channel: str, left: int) -> tuple[int, ...]:
-        """A_d for today and the days after it: what every later day can spare."""
+    def cumulative(self, channel: str, left: int) -> tuple[int, ...]:
+        """For today and the days after it what every later day can spare, whoever is asked to serve what."""
         if self.today is None:
             return ()
         supply, demand = self.flows(channel)
@@ -309,6 +372,19 @@ class Network:
             p.append(level)
         return tuple(min(p[d:]) for d in range(len(p)))
 
+    def levels(self, channel: str, left: int) -> tuple[int, ...]:
+        """A_d for today and the days after it: what is left beside all that is promised in time."""
+        every_day = self.cumulative(channel, left)
+        if not self.dated or self.today is None:
+            return every_day
+        changes = {0, *(day for day in map(first_of, self.in_time) if day)}
+        found, spared = [], 0
+        for d, level in enumerate(every_day):
+            if not d or self.today + d in changes:
+                spared = self.spare(self.sources(channel), self.promised + self.fenced, self.today + d)
+            found.append(min(spared, level) if self.lacks else spared)
+        return tuple(found)
+
     # Answers ----------------------------------------------------------------------------------------------
 
     def channel(self, channel: str) -> ChannelAnswer:
@@ -316,11 +392,15 @@ class Network:
         promises = self.owed() + [Promise(units, self.sources(name)) for name, units in rings.items()]
         left = takeable(self.exposed, promises, self.sources(channel))
         levels = self.levels(channel, left)
-        pool = min(left, max(0, levels[0])) if self.dated else left
+        pool = self.spare(self.sources(channel), self.promised + self.fenced, 0)
+        if self.dated and self.lacks and levels:
+            pool = min(pool, max(0, levels[0]))
         share = number(parameter(self.j, "share_percent", sku=self.sku, location=None, channel=channel), 100)
         held = self.buffer(channel, share)
         cap = parameter(self.j, "cap", sku=self.sku, location=None, channel=channel)
         shown = max(0, rings[channel] + share * pool // 100 - held)
+        coming = any(units > 0 and share * units // 100 > held for units in levels) and cap != 0
+        ahead = parameter(self.j, "sells_ahead", sku=self.sku, location=None, channel=channel)
         return ChannelAnswer(
             ring_open=fence.open,
             ring=rings[channel],
@@ -330,6 +410,8 @@ class Network:
             priority=fence.priority if fence.open else None,
             levels=levels,
             buffer=held,
+            low_at=number(parameter(self.j, "low_at", sku=self.sku, location=None, channel=channel), 0),
+            sells_ahead=ahead if isinstance(ahead, str) and coming else "never",
         )
 
     def buffer(self, channel: str, share: int) -> int:
@@ -346,16 +428,21 @@ class Network:
         lag_s, order_lag_s = number(asked("lag_s"), 0), number(asked("order_lag_s"), 0)
         return buffer(least, share, rate(others), lag_s, rate(own), order_lag_s)
 
-    def limit(self, channel: str, location: str = "") -> int:
-        """What a request of the channel may take at most, at one location or anywhere that serves the channel."""
+    def limit(self, channel: str, location: str = "", need: int | None = None) -> int:
+        """What a request of the channel may take at most, at one location or anywhere that serves the channel.
+
+        `need` is the day that it is for.
+        """
         if location and not self.serves(channel, location):
             return 0
-        rings = self.rings
-        others = [Promise(units, self.sources(name)) for name, units in rings.items() if name != channel]
+        later = None if need is None or self.today is None or need <= self.today else min(need - self.today, HORIZON)
+        others = [
+            Promise(units, self.reach(self.sources(name), 0)) for name, units in self.rings.items() if name != channel
+        ]
         nodes = self.shelves([location], self.life(channel)) if location else self.sources(channel)
-        left = takeable(self.exposed, self.owed() + others, nodes)
-        if self.dated:
-            left = min(left, rings.get(channel, 0) + max(0, self.channel(channel).levels[0]))
+        left = self.spare(nodes, self.promised + others, 0 if later is None else (self.today or 0) + later)
+        if self.lacks and (self.dated or later is not None):
+            left = min(left, self.rings.get(channel, 0) + max(0, self.channel(channel).levels[later or 0]))
         return left
 
     def risks(self) -> set[tuple[str, str]]:
@@ -375,6 +462,20 @@ class Network:
 def shelf(place: str, life: int) -> str:
     """Where the goods of a place lie that last for so many days."""
     return f"{place}, {life} days"
+
+
+def when_at(day: int, where: str) -> str:
+    """A name for what is on a shelf from a day on; 0: now."""
+    return f"{day}|{where}"
+
+
+def day_and_shelf(name: str) -> tuple[int, str]:
+    day, _, place = name.partition("|")
+    return int(day), place
+
+
+def first_of(name: str) -> int:
+    return day_and_shelf(name)[0]
 
 
 def more_for(channel: str) -> str:

@@ -271,6 +271,9 @@ def differences(folded: Folded, model: Answer) -> list[str]:
             compare(f"days of {name}", changes(by_day(state, channel)), changes(channel.levels))
             if channel.levels and channel.levels[0] <= 0:  # else it is terms that leave nothing, on every day
                 compare(f"next day of {name}", next_day(folded, name, model), channel.next_available)
+            told = folded.answers.get(f"{name[1]}|{name[0]}")
+            if told is not None:
+                compare(f"status of {name}", told.status, channel.status)
     compare("risks of promises", folded.promise_risks(), model.promises)
     compare("negative stock", folded.standing_risks(), model.risks)
     compare("ERP totals", Counter({k: v for k, v in folded.erp.items() if v}), model.erp)

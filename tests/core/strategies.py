@@ -40,6 +40,7 @@ from atp.events import (
     Ref,
     ReservationConfirmed,
     ReservationDecided,
+    ReservationExpired,
     ReservationPlaced,
     ReservationReleased,
     ReservationRequested,
@@ -172,7 +173,7 @@ KINDS = (
 
 CLAIMS = (
     ReservationPlaced, ReservationDecided, ReservationConfirmed, ReservationReleased, OrderCancelled, OrderAllocated,
-    PickConfirmed, PickFailed, TransferApproved, TransferRejected,
+    ReservationExpired, PickConfirmed, PickFailed, TransferApproved, TransferRejected,
 )  # fmt: skip
 ALL_KINDS = (*KINDS, *CLAIMS, *CLAIMS, *(ReservationPlaced,) * 4, *(OrderAllocated,) * 2, *(ShipmentConfirmed,) * 2)
 ORDERS = (Ref("O-1", 1), Ref("O-1", 2), Ref("O|2", 1))
@@ -196,7 +197,7 @@ def claims(draw: st.DrawFn, world: World, kind: type, place: str) -> dict[str, A
         found["decision"] = draw(st.sampled_from(("accepted", "rejected")))
     elif kind is OrderCancelled:
         found["quantity"] = draw(st.integers(0, 3))
-    elif kind is ReservationConfirmed or kind is TransferRejected:
+    elif kind in (ReservationConfirmed, ReservationExpired, TransferRejected):
         found["quantity"] = 0
     elif kind is OrderAllocated:
         found["from_location"] = draw(st.sampled_from(("", *(p for p in world.places if p != place))))
@@ -224,7 +225,7 @@ def requests(draw: st.DrawFn, document: Document) -> ReservationRequested:
         request_id=document.id,
         state=draw(st.sampled_from(("soft", "firm", None))),
         expires_at=draw(st.none() | hours | st.just(EIGHT + 9 * DAY)),
-        need_date=draw(st.sampled_from((None, None, "2026-11-23"))),
+        need_date=draw(st.none() | dates),
         partial=draw(st.booleans()),
     )
 
@@ -357,6 +358,7 @@ PARAMETERS_OF_SUPPLY: dict[str, st.SearchStrategy[Any]] = {
     "max_slip_days": st.integers(0, 4),
     "supplier_late_p90_days": st.integers(0, 3),
     "count_ordered": st.booleans(),
+    "sells_ahead": st.sampled_from(("backorder", "preorder", "never")),
 }
 
 

@@ -460,8 +460,30 @@ def test_demand_that_is_placed_belongs_to_the_channels_of_its_node() -> None:
 
 def test_limits_hold_back_for_later_demand_but_not_ones_own_ring() -> None:
     day = Day().stock(S1=10).add(AllocationGranted, channel="web", quantity=3)
-    day.reserved(9, O2, channel="store", need_date="2026-11-22").tick()
+    day.reserved(7, O2, channel="store", need_date="2026-11-22").tick()
     assert (day.limit("web"), day.limit("store")) == (3, 0)
+
+
+def test_a_ring_takes_what_later_demand_leaves() -> None:
+    """6 on hand, of which 6 are due on the 22nd: 3 granted to web find nothing, until 2 more are to come in time."""
+    day = Day().stock(S1=6).reserved(6, channel="store", need_date="2026-11-22")
+    day.add(AllocationGranted, channel="web", quantity=3).tick()
+    told = day.answer()
+    assert (told.channels["A", "web"].ring, told.availability["A", "web"], day.limit("web")) == (0, 0, 0)
+    assert told.promises == {("ring_short", "A", "web")}
+    told = shipped(day, 2, "2026-11-22").answer()
+    assert (told.channels["A", "web"].ring, told.availability["A", "web"], told.availability["A", "store"]) == (2, 2, 0)
+
+
+def test_demand_of_a_later_day_takes_no_place_of_its_own_twice() -> None:
+    """store's 5 wait for DC1 or S1, web's 5 for S1 on the 22nd: nothing is left for mall at DC1, or anywhere."""
+    day = Day().stock(DC1=5, S1=5).policy("store", locations=("DC1", "S1")).policy("web", locations=("S1",))
+    day.policy("mall", locations=("DC1",)).reserved(5, channel="store")
+    day.reserved(5, O2, channel="web", need_date="2026-11-22").add(AllocationGranted, channel="mall", quantity=4).tick()
+    told = day.answer()
+    assert (told.channels["A", "mall"].ring, told.availability["A", "mall"], told.availability["A", "all"]) == (0, 0, 0)
+    assert (day.limit("mall"), day.limit("all"), day.limit("all", "DC1")) == (0, 0, 0)
+    assert told.promises == {("ring_short", "A", "mall")}
 
 
 def test_events_of_the_model_are_the_real_ones() -> None:

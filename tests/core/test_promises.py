@@ -25,7 +25,7 @@ from atp.events import (
     ReservationRequested,
 )
 from tests.core import strategies
-from tests.core.claims_model import LineAnswer, line_of
+from tests.core.claims_model import LineAnswer, day_named, line_of
 from tests.core.log_model import Judged, judge, said_of
 from tests.core.model import Answer, answer, limit, network
 from tests.core.network_model import Promise, flow
@@ -89,7 +89,10 @@ def test_a_request_is_decided_by_what_the_definitions_leave(events: list[Event],
         known = answer(log, FRAME.window, folded.decisions())
         line = known.lines.get(("A", *(line_of(asked) or ("", 0))))
         channel = asked.channel or (line.channel if line and line.requested else "all")
-        left = limit(log, FRAME.window, folded.decisions(), sku="A", channel=channel, location=asked.location)
+        need = day_named(asked.need_date) if asked.need_date else None
+        left = limit(
+            log, FRAME.window, folded.decisions(), sku="A", channel=channel, location=asked.location, need=need
+        )
         log.append(asked)
         folded.send(asked)
         told = folded.decided[asked.request_id]
@@ -232,7 +235,14 @@ def test_discrete_comes_to_the_same_as_cumulative(events: list[Event]) -> None:
         if state.horizon:
             channel = sku.channel(name)
             added = discrete(sku.opening(name, channel.takeable), *sku.flows(name), days)
-            assert [max(0, units) for units in added] == [max(0, units) for units in by_day(state, channel)]
+            spared = sku.cumulative(name, channel.takeable)
+            assert [max(0, units) for units in added] == [max(0, units) for units in spared]
+            if sku.lacks:
+                assert all(units <= most for units, most in zip(by_day(state, channel), spared, strict=True))
+            if len({nodes for nodes in sku.node_sets.values() if nodes}) == 1 and not any(
+                p for _, p, _, _ in sku.dated
+            ):
+                assert by_day(state, channel) == spared  # where all sell from the same nodes it is one sum
 
 
 # Races ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from atp.book import Position, Summary
 from atp.effects import AvailabilityChanged, ErpLine
-from atp.events import DAY, Document, PolicyChanged, PolicyFields, ReservationExpired
+from atp.events import DAY, Document, PolicyChanged, PolicyFields
 from avro_schemas import codec
 from oracle.compare import differences
 from tests.oracle.pipeline import Topics, folded, judged, letter
@@ -36,15 +36,6 @@ def test_damaged_records_are_refused_and_counted() -> None:
     damaged = {10: b"garbage", 20: codec.encode(log[20])[:-3], 30: codec.encode(log[30]) + b"\x00"}
     db, found = judged(folded(log, WINDOW, damaged=damaged), WINDOW)
     assert found.verdicts["malformed"] == 3
-    assert list(differences(db, 10)) == []
-
-
-def test_what_is_not_folded_yet_is_judged_by_nobody() -> None:
-    log = Wild(8, 100, ticks=False).log()
-    later = ReservationExpired(
-        source="oms", document=Document("r", "1", 1), event_time=log[-1].event_time, sku="A1", quantity=2
-    )
-    db, _ = judged(folded([*log, later], WINDOW), WINDOW)
     assert list(differences(db, 10)) == []
 
 

@@ -33,10 +33,10 @@ def test_pipeline_and_judge_agree(seed: int) -> None:
 
 def test_only_so_many_events_are_gone_through_again() -> None:
     db = filled(folded(WildRequests(0, 300, ticks=True).log(), WINDOW))
-    recompute(db, WINDOW, moment_events=1_000)
+    recompute(db, WINDOW, moment_events=700)
     assert compare(db).moments in range(10, 40)
     ((most,),) = db.execute("SELECT count(*) FROM moment.facts").fetchall()
-    assert most <= 1_000
+    assert most <= 700
 
 
 # By hand ------------------------------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def test_a_flow_lets_one_promise_make_room_for_another() -> None:
     sku = Sku(channels=["a", "b", "c"], rings=[(0, "a", 5), (1, "b", 5)])
     sku.room = {frozenset(("", "a", "c")): 5, frozenset(("", "a", "b")): 5}
     # a takes the first cell only because b needs the second; c, who reaches the first alone, gets nothing.
-    assert {channel: (ring, units) for channel, ring, units, _ in shares_of(sku)} == {
+    assert {channel: (ring, units) for channel, ring, units, *_ in shares_of(sku)} == {
         "a": (5, 0), "b": (5, 0), "c": (0, 0),
     }  # fmt: skip
 

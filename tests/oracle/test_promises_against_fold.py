@@ -140,7 +140,7 @@ def an_answer_that_nobody_asked_for(topics: Topics) -> None:
     ],
 )
 def test_a_wrong_figure_is_found(damage: Callable[[Topics], None], kinds: set[str]) -> None:
-    topics = folded(WildPromises(0, 300, ticks=True).log(), WINDOW)
+    topics = folded(WildPromises(1, 300, ticks=True).log(), WINDOW)
     damage(topics)
     db, found = judged(topics, WINDOW)
     assert found.differences > 0

@@ -107,7 +107,7 @@ def followed(words: str, effects: list[Effect | DeadLetter], verdicts: list[str]
             return (transition, kind, _scope(scope)) in said
         case ["advice", status, kind, location, units]:
             advised = [(e.status, e.kind, e.location, e.quantity) for e in effects if isinstance(e, AdviceChanged)]
-            return (status, kind, location, int(units)) in advised
+            return (status, kind, _scope(location), int(units)) in advised
         case ["erp", kind, units]:
             return any(isinstance(e, ErpLine) and (e.document_type, e.quantity) == (kind, int(units)) for e in effects)
         case _:
@@ -133,6 +133,8 @@ class View:
     risks: dict[str, int]
     """negative_stock by location."""
     erp: Counter[tuple[str, str]]
+    statuses: dict[tuple[str, str], str] = field(default_factory=dict)
+    """How a SKU reads through a channel."""
     horizon: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     """What may be promised for each of the next days, by SKU and channel."""
     opened: int | None = None
@@ -160,6 +162,7 @@ def of_driver(driver: TopologyDriver) -> View:
         variances={v.document or v.transfer: (v.expected, v.observed) for v in driver.variances()},
         risks={r.scope: r.quantity for r in driver.risks() if r.kind == "negative_stock"},
         erp=erp,
+        statuses={(a.sku, a.channel): a.status for a in driver.availability()},
         horizon={(a.sku, a.channel): by_day(a.horizon) for a in driver.availability()},
         exceptions={(e.kind, e.scope): e for e in driver.exceptions()},
         advice={(a.kind, a.location): a.quantity for a in driver.advice()},
@@ -181,6 +184,7 @@ def of_model(model: Answer) -> View:
         risks={location: units for (_, location), units in model.risks.items()},
         erp=Counter({(kind, location): units for (kind, _, location), units in model.erp.items()}),
         days=model.days,
+        statuses={key: one.status for key, one in model.channels.items()},
         horizon={key: [max(0, units) for units in one.levels[:DAYS_SHOWN]] for key, one in model.channels.items()},
     )
 
@@ -198,6 +202,9 @@ def stands(state: str, view: View) -> bool:
             return all(position.get(name, 0) == units for name, units in wanted.items())
         case ["availability", sku, channel, units]:
             return view.availability.get((sku, channel)) == int(units)
+        case ["availability", sku, channel, units, reading]:
+            found = (view.availability.get((sku, channel)), view.statuses.get((sku, channel)))
+            return found == (int(units), reading)
         case ["horizon", sku, channel, *units]:
             return view.horizon.get((sku, channel), [])[: len(units)] == list(map(int, units))
         case ["variance", name, "expected", expected, "observed", observed]:
