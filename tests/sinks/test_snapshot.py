@@ -1,8 +1,8 @@
 """Snapshots of a real changelog: a consistent cut, readable by DuckDB and Polars, old or new and never half."""
 
 import json
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from atp.book import ChannelState, Count, Risk, Row, Summary, Transfer
+from atp.book import ChannelState, Count, Lots, Risk, Row, Summary, Transfer
 from atp.errors import FatalError
 from sinks import snapshot
 from sinks.snapshot import Progress, SnapshotSettings, TooSlowError, take_snapshot, verify_files
@@ -96,6 +96,7 @@ def test_a_snapshot_is_the_state_at_the_last_markers(broker_settings: Settings, 
 
 def test_both_duckdb_and_polars_read_every_table(broker_settings: Settings, sender: Sender, tmp_path: Path) -> None:
     rich = position(5, returned=-2, damaged=3, in_transit_in=6, safety_stock=1, atp=2, version=9, counts=(COUNT,))
+    rich = replace(rich, lotted=True)
     transfer = Transfer(
         shipped_to={"S1": 5, "S2": 1},
         received=3,
@@ -108,6 +109,7 @@ def test_both_duckdb_and_polars_read_every_table(broker_settings: Settings, send
     risk = Risk(id="r1", severity="HIGH", opened_at=NOON, calm_since=None, quantity=-2)
     rows: dict[str, Row | None] = {
         "p|A|S1": rich,
+        "L|A|S1": Lots(units={"2026-12-01|L-1": 5}, unnamed={}),
         "s|A": SUMMARY,
         "t|A|X-1|1": transfer,
         "r|A|negative_stock|S1": risk,
@@ -116,7 +118,8 @@ def test_both_duckdb_and_polars_read_every_table(broker_settings: Settings, send
     take(broker_settings, tmp_path)
     noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
     expected = {
-        "positions": ("A", "S1", 6, 5, -2, 0, 3, 6, 0, 0, 0, 1, True, 2, 0, 2, 100, 9, noon),
+        "positions": ("A", "S1", 6, 5, -2, 0, 3, 6, 0, 0, 0, 1, 0, True, 2, 0, 2, 100, 9, noon),
+        "lots": ("A", "S1", "L-1", date(2026, 12, 1), 3, None),
         "availability": ("all", "A", 7, "IN_STOCK", 0, 7, None, None, None, 3, noon),
         "transfers": ("A", "X-1|1", "S1", 6, 3, 1, 2, noon),
         "risks": ("A", "negative_stock", "S1", "r1", "HIGH", noon, -2),
