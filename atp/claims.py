@@ -127,8 +127,9 @@ def standing(claim: Claim | None, tick: int | None) -> Standing:
         elif word == "expire":
             ended.append(int(rest[0]))
     requested = sum(units for _, units in takes)
-    released = claim.tally.get("release", 0)
-    consumed = sum(at["out"].values())
+    # Below 0 is what was taken back after the line that had it was forgotten: no demand follows from that.
+    released = max(0, claim.tally.get("release", 0))
+    consumed = max(0, sum(at["out"].values()))
     allocated = at["alloc"]
     firm = (
         claim.tally.get("confirm", 0) > 0

@@ -221,8 +221,9 @@ def _sources(
     for place, layers in exposed_at.items():
         for units, mask in layers:
             if units:
+                mine = mask | 1 << bits[place]
                 sums[mask, NOW] -= units
-                sums[mask | 1 << bits[place], NOW] = units
+                sums[mine, NOW] = sums.get((mine, NOW), 0) + units
     for coming in network.inbound if ahead else ():
         if coming.location and not coming.closed and coming.day <= network.today + HORIZON:
             mask = marks[coming.location] if coming.location in marks else serves(channels, coming.location)

@@ -143,4 +143,4 @@ FROM (
     UNION ALL
     SELECT sku, need_day, channel, '', units FROM waiting
 )
-WHERE need_day IS NOT NULL GROUP BY ALL;
+WHERE need_day IS NOT NULL GROUP BY ALL HAVING sum(units) > 0;

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from atp.book import Claim
+from atp.claims import standing
 from atp.events import (
     DAY,
     MINUTE,
@@ -92,3 +94,19 @@ def test_a_request_for_another_channels_line_is_refused() -> None:
         [*log, replace(request(1, channel="store"), order=line), replace(request(2, channel=""), order=line)]
     )
     assert [(d.decision, d.channel) for d in folded.decided.values()] == [("rejected", "store"), ("rejected", "web")]
+
+
+def test_layers_of_a_place_that_serve_the_same_channels_are_added_up() -> None:
+    """S2's lot lasts long enough for mp, which does not sell from there: its 4 and the other 3 serve web alike."""
+    lasting = more(GoodsReceived, 4, location="S2", lot="L-1", expiry="2027-11-20")
+    asks = more(PolicyChanged, 0, channel="mp", policy=PolicyFields(min_life_days=30, locations=("S1",)))
+    log = [*stocked(S1=1, S2=3), lasting, asks, tick(EIGHT + DAY // 2)]
+    later = reserved(2, Ref("O-2", 1), channel="web", location="S2", need_date="2026-11-25")
+    folded = agree([*log, later, replace(request(1, 5, channel="web"), location="S2"), NOON])
+    assert [one.atp for one in folded.decided.values()] == [5]
+
+
+def test_what_is_taken_back_after_it_was_forgotten_is_no_demand() -> None:
+    """A line handed over was swept with the window; a reversal of its shipment leaves a tally below 0."""
+    left = standing(Claim(tally={"out|S2||1762948820005798": -4}, last_time=EIGHT), EIGHT)
+    assert (left.consumed, left.open, left.pending, left.taken) == (0, 0, 0, 0)

@@ -171,6 +171,9 @@ def test_more_demand_never_raises_what_may_be_promised(data: st.DataObject) -> N
     )
     last = strategies.end([*events, demand])
     before, after = Folded([*events, last]), Folded([*events, demand, last])
+    # Of a place where its channel does not sell it would be refused; a channel that got a unit there needs less fenced.
+    where = network([*events, last], FRAME.window, before.decisions(), sku="A", channel=demand.channel)
+    assume(not demand.location or where.serves(demand.channel, demand.location))
     assert {k: v for k, v in before.shown().items() if after.shown()[k] > v} == {}
 
 

@@ -14,7 +14,7 @@ from tests.oracle.pipeline import Topics, folded, judged
 from tests.oracle.wild_exceptions import WildExceptions
 
 WINDOW = 7 * DAY
-SEED = 6
+SEED = 124
 """Of a log that ends with causes of every kind."""
 KINDS = (
     "short_receipt", "over_receipt", "overdue_transfer", "pick_failed", "unmatched_shipment", "unmatched_return",

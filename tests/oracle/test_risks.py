@@ -15,14 +15,14 @@ from tests.oracle.pipeline import Topics, folded, judged
 from tests.oracle.wild_risks import WildRisks
 
 WINDOW = 7 * DAY
-SEED = 445
+SEED = 149
 """Of a log that ends with risks of every kind."""
 KINDS = ("negative_stock", "oversold", "ring_short", "projected", "exposure")
 
 
 def test_pipeline_and_judge_agree() -> None:
     seen: set[tuple[str, bool]] = set()
-    for seed in (1, 5, 8, 16, 407, 422):
+    for seed in (1, 5, 8, 9, 16, 101):
         db, found = judged(folded(WildRisks(seed, 250, ticks=seed != 5).log(), WINDOW), WINDOW)
         assert list(differences(db, 10)) == [], f"seed {seed}"
         assert found.risks
