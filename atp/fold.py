@@ -394,7 +394,12 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
             ledger.expire(lines)
             run_out(draft, sku, lines, tick)
             network = draft.get(network_key(sku))
+            drawn = row.draws
             row = settle(draft, ledger, row, row.clock, "", policies)
+            if row.draws != drawn and "" not in whats:
+                # What ran out counts in the rates that this tick judges.
+                draft.put(timer_key(row.look_at, sku), None)
+                whats[""] = last
             if isinstance(network, Network) and network.today != today_of(tick):
                 row = reassess(draft, sku, row, tick)
             draft.put(summary_key(sku), row)

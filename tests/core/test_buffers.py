@@ -136,6 +136,15 @@ def test_a_cancelled_order_drew_nothing() -> None:
     assert terms_of(state(folded)).buffer == 0
 
 
+def test_what_runs_out_at_a_tick_draws_nothing_from_that_tick_on() -> None:
+    """Hours later no rate is due to be judged but for the units that nobody waits for any more."""
+    placed = paper(ReservationPlaced, 1, 10, "web", order=Ref("O-1", 1), state="soft", expires_at=at(300), location="")
+    folded = Folded([policy(), STOCK, placed, *(tick(at(m)) for m in (2, 7, 8, 240))])
+    assert terms_of(state(folded)).buffer == 1
+    folded.send(tick(at(301)))
+    assert terms_of(state(folded)).buffer == 0
+
+
 def test_a_transfer_is_nobodys_demand() -> None:
     folded = Folded(
         [policy(), STOCK, paper(TransferApproved, 1, 500, to_location="S2", transfer=Ref("X", 1)), tick(at(2))]
