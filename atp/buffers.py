@@ -25,6 +25,7 @@ from atp.catalogue import CUSTOMER
 from atp.claims import is_transfer, standing
 from atp.draft import Draft
 from atp.events import DAY, HOUR, MINUTE, SECOND
+from atp.ledger import claims_by
 from atp.network import meet
 from atp.policy import DEFAULT_TERMS
 from atp.risk import FAST_MINUTES, FAST_UNITS, SLOW_HOURS, take
@@ -59,7 +60,7 @@ def _drawn(draft: Draft, sku: str) -> Iterable[Taken]:
             one = standing(row, draft.tick)
             yield one.channel, one.began, one.taken
     for _, row in draft.scan(evidence_key(sku, "")):
-        if isinstance(row, Evidence) and not row.marks:
+        if isinstance(row, Evidence) and not claims_by(row):
             for leg in row.legs:
                 if leg.target == CUSTOMER:
                     yield row.channel or ALL_CHANNEL, row.event_time, leg.quantity

@@ -145,6 +145,13 @@ def test_what_runs_out_at_a_tick_draws_nothing_from_that_tick_on() -> None:
     assert terms_of(state(folded)).buffer == 0
 
 
+def test_a_sale_that_names_a_lot_draws_like_any_other() -> None:
+    """Also where the policy comes after it, and what was drawn is found in what the window remembers."""
+    of_a_lot = paper(SaleRecorded, 1, 10, "store", lot="L-1")
+    for log in ([policy(), STOCK, tick(at(0)), of_a_lot], [STOCK, tick(at(0)), of_a_lot, policy(minutes=1)]):
+        assert terms_of(state(Folded([*log, tick(at(2))]))).buffer == 20
+
+
 def test_a_transfer_is_nobodys_demand() -> None:
     folded = Folded(
         [policy(), STOCK, paper(TransferApproved, 1, 500, to_location="S2", transfer=Ref("X", 1)), tick(at(2))]
@@ -323,4 +330,9 @@ def test_between_two_ticks_order_means_nothing(data: st.DataObject) -> None:
 
 
 def drawn(folded: Folded) -> object:
-    return {sku: summary.draws for sku, summary in folded.summaries().items() if isinstance(summary, Summary)}
+    """What is kept for a channel that asks; what a policy that ended left behind goes with the next minute."""
+    return {
+        sku: summary.draws
+        for sku, summary in folded.summaries().items()
+        if isinstance(summary, Summary) and any(terms_of(one).rate is not None for one in summary.channels)
+    }
