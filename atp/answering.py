@@ -12,6 +12,7 @@ from atp import network as net
 from atp.availability import exposed, terms_of, uncovered
 from atp.book import (
     ALL_CHANNEL,
+    BUCKETS,
     POLICIES_KEY,
     ChannelState,
     ChannelTerms,
@@ -51,7 +52,7 @@ from atp.lots import NEVER, asks_for_life
 from atp.outlook import TRANSFER, SupplyTerms, by_place, horizon, in_transit, inbound_of
 from atp.planning import advise_later, asked
 from atp.policy import Book, NodeTerms, declared
-from atp.publication import Drawn, held, settle_channel, settle_position
+from atp.publication import Drawn, Held, held, settle_channel, settle_position
 from atp.risk import (
     FAST_MINUTES,
     IMMINENT,
@@ -623,6 +624,18 @@ def reassess(draft: Draft, sku: str, summary: Summary, now: int, naming: str = "
         changed = node != before or tuple(has.claims) != (row.reserved_soft, row.reserved_firm, row.allocated)
         changed = changed or row.lotted  # of which some may have expired
         places[location] = settle_position(draft, sku, location, row, has, node, summary.clock) if changed else row
+    for location, units in sorted((claims or {}).items()):
+        if any(units):  # Their day has come at a place where nothing has been so far.
+            has = Held(
+                buckets=(0,) * len(BUCKETS),
+                in_transit_in=0,
+                counts=(),
+                touches=(),
+                moved_at=summary.clock,
+                claims=units,
+            )
+            node = policies.node(location)
+            places[location] = settle_position(draft, sku, location, None, has, node, summary.clock)
     wide = draft.get(POLICIES_KEY)
     known = {state.channel: state for state in summary.channels}
     names = {

@@ -333,7 +333,7 @@ def _policy(rows: Rows, event: PolicyChanged, frame: Frame, tick: int | None) ->
     if tick is not None:
         kept = without_covered(kept, entry, tick - frame.window)
     if kept == entries:
-        return Outcome(verdict="superseded", changes={}, effects=())
+        return Outcome(verdict="superseded" if superseded else "folded", changes={}, effects=())
     if sku:
         with_entry = replace(summary, policies=kept)
         if event.event_time > now:

@@ -220,7 +220,7 @@ def _take(event: ReservationRequested, channel: str, mark: Mark) -> Evidence:
 
 def _accepted(before: Standing, event: ReservationRequested, channel: str, seen: int) -> int:
     """Units of a request that may be accepted where `seen` units can be taken, and its line stood at `before`."""
-    if before.cancelled or _of_another(before, channel):
+    if before.cancelled or _of_another(before, channel) or _overdrawn(before):
         return 0
     left = seen - _revived(before)
     if event.quantity <= left:
@@ -238,6 +238,11 @@ def _of_another(before: Standing, channel: str) -> bool:
     return before.requested > 0 and before.channel != channel
 
 
+def _overdrawn(before: Standing) -> bool:
+    """Say whether more of a line was given back than it took: units accepted for it would be gone at once."""
+    return before.released > before.requested
+
+
 def _line(rows: Rows, event: ReservationRequested, tick: int | None) -> Standing:
     """Where the line of a request stands before it."""
     row = rows.get(claim_key(event.sku, line_of(*claim_line(event))))
@@ -250,6 +255,8 @@ def _why(before: Standing, event: ReservationRequested, channel: str, seen: int,
         return "the order line was cancelled: request it under another line"
     if _of_another(before, channel):
         return f"the order line is one of channel {before.channel}: request it there, or under another line"
+    if _overdrawn(before):
+        return "more of the order line was given back than it ever took: request it under another line"
     where = f" at {event.location}" if event.location else ""
     again = f", of which {_revived(before)} would go to units of this line that had expired" if _revived(before) else ""
     when = "" if day is None else f" for {day_text(day)}"

@@ -7,7 +7,7 @@ the rows would take a duplicate for news), and what is of no SKU: the partition'
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from string import ascii_lowercase
+from string import ascii_letters
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING
@@ -42,12 +42,12 @@ class SkuRows:
 
 def exact_keys(sku: str) -> list[str]:
     """The rows that stand alone: `letter|sku`, whatever the letter."""
-    return [f"{letter}|{sku}" for letter in ascii_lowercase]
+    return [f"{letter}|{sku}" for letter in ascii_letters]
 
 
 def prefixes(sku: str) -> list[str]:
     """The rows that there may be many of: of the SKU, of none, of the partition, and all timers."""
-    own = [f"{letter}|{one}|" for letter in ascii_lowercase for one in (sku, "") if letter not in f"g{TIMED}"]
+    own = [f"{letter}|{one}|" for letter in ascii_letters for one in (sku, "") if letter not in f"g{TIMED}"]
     return ["g|", *own, *(f"{letter}|" for letter in TIMED)]
 
 

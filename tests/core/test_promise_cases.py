@@ -7,11 +7,13 @@ from atp.claims import standing
 from atp.events import (
     DAY,
     MINUTE,
+    Document,
     Event,
     GoodsReceived,
     PolicyChanged,
     PolicyFields,
     Ref,
+    ReservationReleased,
     TransferShipped,
 )
 from tests.core.claims_model import day_named
@@ -110,3 +112,19 @@ def test_what_is_taken_back_after_it_was_forgotten_is_no_demand() -> None:
     """A line handed over was swept with the window; a reversal of its shipment leaves a tally below 0."""
     left = standing(Claim(tally={"out|S2||1762948820005798": -4}, last_time=EIGHT), EIGHT)
     assert (left.consumed, left.open, left.pending, left.taken) == (0, 0, 0, 0)
+
+
+def test_a_line_that_gave_back_more_than_it_took_is_asked_for_under_another() -> None:
+    """Units accepted for it would be gone at once, and promised to the next one too."""
+    line = Ref("O-1", 1)
+    back = [more(ReservationReleased, 3, order=line, document=Document("release", f"B-{n}", 1)) for n in range(2)]
+    asked = [replace(request(n, 3), order=line) for n in range(2)]
+    folded = agree([*stocked(S1=3), NOON, asked[0], *back, asked[1], replace(request(2, 3), order=Ref("O-2", 1))])
+    assert [one.decision for one in folded.decided.values()] == ["accepted", "rejected", "accepted"]
+
+
+def test_what_is_due_at_a_place_where_nothing_has_been_is_held_there_on_its_day() -> None:
+    """S1's unit comes on the 22nd, for a request that names S1; on that day it is a claim of S1."""
+    asked = replace(request(1), location="S1", need_date="2026-11-22")
+    folded = agree([NOON, coming("S1", 1, "2026-11-22"), asked, tick(NOON.event_time + 2 * DAY)])
+    assert folded.positions()["A", "S1"].reserved_soft == 1

@@ -170,7 +170,7 @@ def test_policies_that_later_ones_cover_are_forgotten_after_the_window() -> None
     # One of another scope and one of another field, the one that began the window, and those within it.
     assert [one.policy.safety_stock for one in entries(book)] == [3, None, *range(52, 60)]
     # Sent again it is of no use, and what is not forgotten is known.
-    assert book.tell(daily(20)).verdict == "superseded"
+    assert book.tell(daily(20)).verdict == "folded"
     assert book.tell(daily(55)).verdict == "duplicate"
     assert len(entries(book)) == 10
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from atp.book import bills_key, claim_key, evidence_key, lots_key, network_key, position_key, summary_key
 from atp.errors import FatalError
 from atp.events import DAY
 from atp.fold import Frame
@@ -12,7 +13,7 @@ from avro_schemas.public_json import parse_line
 from cli.what_if import as_plain, told
 from streams.driver import TopologyDriver
 from streams.memory import MemoryRows
-from streams.sku_rows import SkuRows, concerns
+from streams.sku_rows import SkuRows, concerns, exact_keys, prefixes
 from streams.what_if import changes, suppose
 
 FRAME = Frame(window=7 * DAY)
@@ -121,3 +122,11 @@ def test_differences_are_told_in_figures() -> None:
         "oversold: severity none -> CRITICAL",
     ):
         assert words in text
+
+
+def test_a_worker_is_asked_for_every_row_of_the_sku() -> None:
+    alone = {summary_key("A"), network_key("A"), bills_key("A")}
+    assert alone <= set(exact_keys("A"))
+    for key in (position_key("A", "S1"), lots_key("A", "S1"), claim_key("A", "O-1|1"), evidence_key("A", "x")):
+        assert key.startswith(tuple(prefixes("A"))), key
+        assert concerns(key, "A")
