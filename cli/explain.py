@@ -94,6 +94,9 @@ def told(found: Plain) -> Iterator[str]:
         for coming in one["inbound"]:
             late = ", past due" if coming["overdue"] else ""
             yield f"          {coming['date']}: +{coming['units']} {coming['state']}, {_paper(coming)}{late}"
+        for due in one["demand"]:
+            where = f" at {due['location']}" if due["location"] else ""
+            yield f"          {due['date']}: -{due['units']} promised through {due['channel']}{where}"
         for day in one["horizon"]:
             yield f"          from {day['date']}: {day['quantity']}"
     if found["components"]:
@@ -134,7 +137,7 @@ def _refuse_unknown(found: Plain, channel: str, location: str) -> None:
     if not found["known"]:
         hint = "by event time: --event-time" if then else "atp availability --channel all"
         _refuse(f"nothing is known of SKU {sku}{then} ({_source(found)}). Try: {hint}")
-    if channel and not found["channels"]:
+    if channel and not found["channels"] and not found.get("kit"):
         _refuse(f"no channel {channel} is known for SKU {sku}{then}. See which there are: atp explain {sku}")
     if location and not found["locations"]:
         _refuse(f"SKU {sku} was never at {location}{then}, or it serves no such channel. See: atp explain {sku}")

@@ -230,6 +230,11 @@ class _Derivation:
             "arithmetic": arithmetic(state, terms),
             "orders_seen_through": instant_or_none(state.orders_seen or None),
             "horizon": [{"date": day_text(day), "quantity": units} for day, units in state.horizon],
+            "demand": [
+                {"date": day_text(one.day), "units": one.units, "channel": one.channel, "location": one.location}
+                for one in (self._network.dated if self._network else ())
+                if state.horizon and (not one.location or terms.serves(one.location))
+            ],
             "inbound": [
                 inbound(one)
                 for one in (self._network.inbound if self._network else ())

@@ -176,6 +176,8 @@ def test_later_days_are_a_step_of_their_own() -> None:
     assert (steps(web)["due later"]["units"], web["atp"]) == (-15, 5)
     assert web["horizon"] == [{"date": "2026-11-20", "quantity": 5}, {"date": "2026-11-25", "quantity": 12}]
     assert [(one["date"], one["units"], one["document"]) for one in web["inbound"]] == [("2026-11-25", 7, "PO-1")]
+    assert web["demand"] == [{"date": "2026-11-23", "units": 15, "channel": "web", "location": ""}]
+    assert "2026-11-23: -15 promised through web" in "\n".join(told({**explain(rows_of(driver), "CHAIR"), **WHERE}))
 
 
 @pytest.mark.parametrize("seed", range(12))
