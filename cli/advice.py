@@ -10,7 +10,7 @@ from cli.open_items import Listing, show_open, told
 from cli.progress import bar
 from cli.show import stand_in
 from sinks.open_items import Item
-from streams.reader import offered
+from streams.offered import offered
 from streams.settings import Settings
 from topologies.topics import ADVICE
 

@@ -10,7 +10,8 @@ from cli.kit import kit_lines
 from cli.progress import bar
 from streams.answer import Answer
 from streams.kit_answer import look_up_kit
-from streams.reader import look_up, offered
+from streams.offered import offered
+from streams.reader import look_up
 from streams.settings import Settings
 
 SHOWN_EVENTS = 8

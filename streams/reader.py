@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from time import sleep
@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from atp.book import ALL_CHANNEL, Row
+from atp.book import Row
 from atp.errors import FatalError
 from avro_schemas import codec
 from sinks.committed import CommittedReader
@@ -70,20 +70,6 @@ def look_up(settings: Settings, sku: str, progress: Progress) -> Answer:
     """
     sku = normal(sku)
     return ask_worker(settings, sku) or read_changelog(settings, sku, progress)
-
-
-def offered(settings: Settings, skus: Iterable[str], progress: Progress) -> list[Answer]:
-    """Return what there is now of SKUs that may be offered instead of another, in their order.
-
-    Each has `sku`, `atp` and `status` over all locations, and `next_available`; None of each where nothing is known of
-    it. Raises: FatalError as `look_up` does.
-    """
-    found = []
-    for sku in skus:
-        every = [one for one in look_up(settings, sku, progress)["availability"] if one["channel"] == ALL_CHANNEL]
-        figures = every[0] if every else {}
-        found.append({"sku": sku, **{name: figures.get(name) for name in ("atp", "status", "next_available")}})
-    return found
 
 
 def normal(sku: str) -> str:

@@ -56,3 +56,20 @@ def test_what_there_is_instead_is_looked_up_when_it_is_read(rig: Rig) -> None:
     assert "STOOL: nothing is known of it, BENCH: ATP 4 IN_STOCK; out all" in listed
     told = CliRunner().invoke(app, ["advice", "--json"]).stdout
     assert json.loads(told.splitlines()[0])["substitutes"] == ["STOOL", "BENCH"]
+
+
+def test_of_a_kit_there_is_what_its_parts_leave(rig: Rig) -> None:
+    lines: list[dict[str, Any]] = [
+        {"type": "MasterChanged", "sku": "CHAIR", "substitutes": ["BENCH-SET"], "event_time": HOUR.format(7)},
+        {"type": "MasterChanged", "kit": "BENCH-SET", "components": {"BENCH": 2}, "event_time": HOUR.format(7)},
+        {"type": "GoodsReceived", "sku": "BENCH", "location": "S1", "quantity": 4, "event_time": HOUR.format(8)},
+        {"type": "GoodsReceived", "sku": "CHAIR", "location": "S1", "quantity": 1, "event_time": HOUR.format(8)},
+    ]
+    for number, line in enumerate(lines):
+        rig.publish(parse_line({"source": "s", "document": {**PAPER, "id": f"D-{number}"}, **line}))
+    worker = rig.worker(topology=None)
+    assert worker.end() == 0, worker.text()[-4000:]
+    shown = CliRunner().invoke(app, ["show", "CHAIR", "--json"])
+    assert json.loads(shown.stdout)["substitutes"] == [
+        {"sku": "BENCH-SET", "atp": 2, "status": "IN_STOCK", "next_available": None}
+    ]
