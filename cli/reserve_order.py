@@ -73,7 +73,11 @@ def reserve_order(
     except PoisonError as error:
         raise typer.BadParameter(f"{file}: {error}. See an order with: atp reserve-order --help") from error
     if pinned.cancelled and not cancel:
-        typer.echo(f"rejected: order {pinned.order.id} was cancelled. Give a new order another id.", err=True)
+        typer.echo(
+            f"rejected: order {pinned.order.id} was cancelled, as {file}.cancelled says. "
+            "Give a new order another id, in a file of its own, then: atp reserve-order FILE",
+            err=True,
+        )
         raise typer.Exit(1)
     with Asker(settings, brokers) as asker:
         saga = OrderSaga(_asking(asker, pinned, timeout), lambda events: publish(events, settings, brokers))
