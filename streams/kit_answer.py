@@ -5,13 +5,8 @@ from typing import Any
 from atp.book import Heard, Rows, heard_key
 from atp.effects import KitFigures
 from atp.kits import figures_of
-from avro_schemas import codec
-from sinks.committed import CommittedReader
-from sinks.cut import read_cut
-from streams.broker import resolve_brokers
-from streams.reader import MARKER, MappingRows, Progress, ask_worker, home_of, normal
+from streams.reader import Progress, ask_worker, committed_rows, normal
 from streams.settings import Settings
-from streams.topics_admin import topic_name
 from topologies.topics import KITS_CHANGELOG
 
 Plain = dict[str, Any]
@@ -60,23 +55,9 @@ def look_up_kit(settings: Settings, kit: str, progress: Progress) -> Plain:
 
 
 def _from_changelog(settings: Settings, kit: str, progress: Progress) -> Plain:
-    reader = CommittedReader(resolve_brokers(settings), topic_name(settings, KITS_CHANGELOG))
-    try:
-        partition = home_of(kit, reader, settings)
-        low, high = reader.bounds(partition)
-        done = 0
-
-        def advance(records: int) -> None:
-            nonlocal done
-            done += records
-            progress(done, high - low)
-
-        mine = heard_key(kit, "").encode()
-        cut = read_cut(reader, partition, high, MARKER, advance, lambda key: key.startswith(mine))
-    finally:
-        reader.close()
-    rows = {raw.decode(): codec.decode_row(raw.decode(), content) for raw, content in cut.rows.items()}
-    return {"source": "changelog", **kit_answer(MappingRows(rows), kit), "partition": partition}
+    mine = heard_key(kit, "").encode()
+    partition, rows, _ = committed_rows(settings, KITS_CHANGELOG, kit, lambda key: key.startswith(mine), progress)
+    return {"source": "changelog", **kit_answer(rows, kit), "partition": partition}
 
 
 def _binding(figures: KitFigures) -> list[str]:

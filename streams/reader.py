@@ -23,7 +23,7 @@ from streams.settings import Settings
 from streams.slot import addresses
 from streams.topics_admin import refuse_other_count, topic_name
 from topologies.partitioning import partition_of
-from topologies.topics import CHANGELOG
+from topologies.topics import CHANGELOG, Topic
 
 ASK_S = 5.0
 """How long a worker of this machine may take for an answer; it needs milliseconds."""
@@ -96,7 +96,20 @@ def ask_worker(settings: Settings, sku: str, what: str = "sku") -> Answer | None
 
 def read_changelog(settings: Settings, sku: str, progress: Progress) -> Answer:
     """Return what the changelog says at the last marker of the SKU's partition. Raises: FatalError."""
-    reader = CommittedReader(resolve_brokers(settings), topic_name(settings, CHANGELOG))
+    exact = tuple(f"{kind}|{sku}".encode() for kind in ALONE)
+    begins = (*(f"{kind}|{sku}|".encode() for kind in MANY), b"g|")
+    partition, rows, marker = committed_rows(
+        settings, CHANGELOG, sku, lambda key: key.startswith(begins) or key in exact, progress
+    )
+    position = 0 if marker is None else marker["position"]
+    return {"source": "changelog", **answer(rows, sku), "partition": partition, "position": position}
+
+
+def committed_rows(
+    settings: Settings, changelog: Topic, sku: str, wanted: Callable[[bytes], bool], progress: Progress
+) -> tuple[int, MappingRows, Mapping[str, Any] | None]:
+    """Return a SKU's partition, its wanted rows as of the last marker there, and that marker. Raises: FatalError."""
+    reader = CommittedReader(resolve_brokers(settings), topic_name(settings, changelog))
     try:
         partition = home_of(sku, reader, settings)
         low, high = reader.bounds(partition)
@@ -107,14 +120,11 @@ def read_changelog(settings: Settings, sku: str, progress: Progress) -> Answer:
             done += records
             progress(done, high - low)
 
-        exact = tuple(f"{kind}|{sku}".encode() for kind in ALONE)
-        begins = (*(f"{kind}|{sku}|".encode() for kind in MANY), b"g|")
-        cut = read_cut(reader, partition, high, MARKER, advance, lambda key: key.startswith(begins) or key in exact)
+        cut = read_cut(reader, partition, high, MARKER, advance, wanted)
     finally:
         reader.close()
     rows = {raw.decode(): codec.decode_row(raw.decode(), content) for raw, content in cut.rows.items()}
-    position = 0 if cut.marker is None else cut.marker["position"]
-    return {"source": "changelog", **answer(MappingRows(rows), sku), "partition": partition, "position": position}
+    return partition, MappingRows(rows), cut.marker
 
 
 def home_of(sku: str, reader: CommittedReader, settings: Settings) -> int:
