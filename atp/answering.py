@@ -475,7 +475,7 @@ def limit(
     number = next(number for number, state in enumerate(channels) if state.channel == channel)
     stock = net.Stock(network, channels, exposed_at(draft, sku, channels), also=location, ahead=day != net.NOW)
     units = stock.limit(number, location, day)
-    if not stock.whole and (network.dated or day != net.NOW):
+    if (network.dated or day != net.NOW) and not stock.whole:
         share = stock.shares()[number]
         if days := outlook(network, channels, number, stock, share):
             units = min(units, share.ring + max(0, on_day(days, max(day, network.today))))
