@@ -32,7 +32,7 @@ from tests.core.rig import FRAME, Folded, differences
 from tests.core.strategies import EIGHT, tick
 
 many = settings(
-    max_examples=300, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=300, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )  # fmt: skip
 BY_RATE = PolicyFields(buffer_by_rate=True, lag_s=600, order_lag_s=120)
 

@@ -28,7 +28,6 @@ from tests.core.strategies import EIGHT
 
 SHELVES = settings(
     max_examples=120,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

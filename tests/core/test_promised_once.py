@@ -37,7 +37,6 @@ DAYS = 4
 TODAY = (EIGHT + DAY // 2) // DAY
 many = settings(
     max_examples=200,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

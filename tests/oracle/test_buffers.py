@@ -25,7 +25,7 @@ def test_what_was_drawn_before_the_minute_was_judged() -> None:
     assert db.execute("SELECT buffer, atp FROM channels WHERE channel = 'market'").fetchall() == [(202, 643)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(bustle(), ticking, st.booleans())
 def test_pipeline_and_judge_agree_of_a_busy_hour(pieces: list[list[Event]], steps: list[float], late: bool) -> None:
     db, _ = judged(folded(with_ticks(pieces, steps, late=late), WINDOW), WINDOW)

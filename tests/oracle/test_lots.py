@@ -17,7 +17,7 @@ from tests.oracle.pipeline import Topics, folded, judged
 WINDOW = 7 * DAY
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(shelves(), st.lists(st.integers(0, 5), max_size=2))
 def test_pipeline_and_judge_agree(events: list[Event], days: list[int]) -> None:
     db, _ = judged(folded(passed(events, days), WINDOW), WINDOW)
