@@ -239,7 +239,6 @@ class Poller:
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.number += 1
         self.places = [(partition.topic, partition.partition) for partition in partitions]
-        self._paused.clear()
         self._followed.clear()
         self._chunks.clear()
         log.info("assigned number=%d partitions=%s", self.number, sorted({place[1] for place in self.places}))
@@ -253,12 +252,18 @@ class Poller:
         self._settled.clear()
         self._owner.revoked(lost=False)
         self._follow(asynchronous=False)
-        self.places = []
+        self._let_go()
 
     def _lose(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         log.warning("lost number=%d partitions=%s", self.number, sorted({one.partition for one in partitions}))
         self._settled.clear()
         self._owner.revoked(lost=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        # The client keeps a pause for as long as it runs: a partition that comes back would never be fetched again.
+        self._consumer.resume([TopicPartition(*place) for place in self._paused])
+        self._paused.clear()
         self.places = []
 
     def _follow(self, *, asynchronous: bool) -> None:
