@@ -38,6 +38,7 @@ class Stuck:
         return dict.fromkeys(places, 0)
 
     def revoked(self, *, lost: bool) -> None:
+        del lost
         self.held = ()
 
     def backlog(self, place: Place) -> int:
@@ -47,7 +48,7 @@ class Stuck:
         return {}
 
     def ends(self, ends: Mapping[Place, int]) -> None:
-        return
+        del ends
 
     def deliver(self, chunks: list[Chunk]) -> None:
         with self.changed:
