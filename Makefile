@@ -15,12 +15,13 @@ READY := $(VENV)/.ready
 BENCH_VENV := .atp/bench-venv
 BENCH_READY := $(BENCH_VENV)/.ready
 LOCK_VENV := .atp/lock-venv
+COMPILED := .atp/compiled
 TESTS ?=
 PYTEST ?= $(BIN)/pytest
 # Where a machine has no bytecode of the dependencies yet, pip writes it while it installs; it takes its time and says so.
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup jars demo test check gates year up down status bench lock clean
+.PHONY: help setup jars demo test check gates year up down status bench compiled lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,6 +56,12 @@ status: $(READY) ## Which broker is in use
 
 bench: $(BENCH_READY) jars ## Events per second beside plain Faust and Quix Streams, on the same broker
 	@$(BIN)/atp bench --quix $(BENCH_VENV)/bin/python
+
+compiled: $(COMPILED)/setup.py ## The fold as machine code: a worker then takes a sixth less time (C compiler, minutes)
+	@echo "run with it: export PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)"
+
+$(COMPILED)/setup.py: ops/compile.py $(wildcard atp/*.py avro_schemas/*.py topologies/*.py streams/*.py sinks/*.py cli/*.py oracle/*.py) | $(READY)
+	@$(BIN)/python ops/compile.py $(COMPILED)
 
 lock: $(LOCK_VENV)/.ready ## Write the locks anew; UPGRADE=--upgrade takes newer versions
 	$(LOCK_VENV)/bin/python ops/lock.py $(UPGRADE)

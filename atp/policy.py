@@ -5,6 +5,7 @@ the channel. A policy waits for its date. Source: docs/domain.md section 3.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from atp.book import POLICIES_KEY, ChannelTerms, Policies, PolicyEntry, Summary, summary_key
@@ -14,6 +15,7 @@ from atp.events import PolicyFields, immutable
 from atp.outlook import SLIP, SupplyTerms
 
 DEFAULT_TERMS = ChannelTerms()
+PARAMETERS = tuple(one.name for one in fields(PolicyFields))
 
 
 @immutable
@@ -127,7 +129,7 @@ def without_covered(entries: tuple[PolicyEntry, ...], entry: PolicyEntry, until:
     for one in sorted(mine, key=lambda one: (one.effective, one.key), reverse=True):
         if one.effective > until:
             continue
-        says = {name for name in PolicyFields.__annotations__ if getattr(one.policy, name) is not None}
+        says = {name for name in PARAMETERS if getattr(one.policy, name) is not None}
         if named and says <= named and not one.policy.buffer_by_rate:
             covered.add(one.key)
         named |= says

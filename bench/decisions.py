@@ -38,6 +38,7 @@ class Decisions:
     others_per_s: int
     """Sales and receipts beside them."""
     workers: int
+    partitions: int
     requests: int
     p50_ms: float
     p99_ms: float
@@ -137,6 +138,7 @@ def measure(
         requests_per_s,
         others_per_s,
         workers,
+        settings.partitions,
         len(took),
         took[len(took) // 2],
         took[len(took) * 99 // 100],

@@ -13,7 +13,7 @@ LEAST = 0.005
 
 def text(report: Report) -> str:
     """Return the report for people."""
-    lines: list[str] = []
+    lines = [f"The fold is {report.fold}."]
     if report.work is not None:
         lines += ["Same work: our fold, its rows, availability and ERP lines", *_table(report.work, TARGETS["work"])]
     if report.toy is not None:
@@ -40,7 +40,7 @@ def text(report: Report) -> str:
         load = f"{decided.requests_per_s:,} requests/s beside {decided.others_per_s:,} other events/s"
         verdict = f"{_verdict(decided.p99_ms <= DECISION_MS)} p99 {DECISION_MS:.0f} ms"
         lines += [
-            f"  at {load}, workers: {decided.workers}",
+            f"  at {load}, workers: {decided.workers}, partitions: {decided.partitions}",
             f"  p50 {decided.p50_ms:.0f} ms, p99 {decided.p99_ms:.0f} ms, max {decided.max_ms:.0f} ms ({verdict})",
             f"  {outcomes}" + (f"; {decided.unanswered} requests without an answer" if decided.unanswered else ""),
         ]

@@ -11,6 +11,7 @@ from typing import Any
 from bench import broker, decisions, hosts, latency, load, restoring
 from bench.decisions import Decisions
 from bench.hosts import FAUST, FLOOR, OURS, QUIX, Run
+from streams.batch import FOLD
 from streams.settings import Settings
 
 SLICE = 200_000
@@ -19,8 +20,8 @@ RATES = [2_000, 5_000]
 LATENCY_S = 20.0
 REQUESTS, BESIDE = 1_000, 2_000
 """Reservation requests a second, and other events a second beside them."""
-WORKERS = (1, 2)
-"""Workers that decide them: a worker folds on one core, and partitions are there to be shared."""
+WORKERS = ((1, 12), (2, 12), (2, 4))
+"""Workers that decide them, and partitions: a worker folds on one core, and each partition commits by itself."""
 LOADS = {
     "whole": "bench-whole.", "slice": "bench-slice.", "latency": "bench-latency.", "decisions": "bench-decisions.",
 }  # fmt: skip
@@ -44,6 +45,8 @@ class Line:
 class Report:
     """Everything that was measured; None where it was not asked for."""
 
+    fold: str = FOLD
+    """Interpreted or compiled, in all hosts."""
     work: list[Line] | None = None
     toy: list[Line] | None = None
     whole: Run | None = None
@@ -95,10 +98,17 @@ def run(
     if "decisions" in parts:
         say(f"asking {REQUESTS:,} times a second beside {BESIDE:,} other events/s ...")
         decided = [
-            decisions.measure(REQUESTS, BESIDE, LATENCY_S, workers, brokers, homes["decisions"]) for workers in WORKERS
+            decisions.measure(REQUESTS, BESIDE, LATENCY_S, workers, brokers, _divided(homes["decisions"], partitions))
+            for workers, partitions in WORKERS
         ]
         broker.clear(brokers, homes["decisions"])
-    return Report(work, toy, whole, restored, seen, ages, decided)
+    return Report(FOLD, work, toy, whole, restored, seen, ages, decided)
+
+
+def _divided(settings: Settings, partitions: int) -> Settings:
+    """Give topics of their own to what is divided otherwise: partitions are never taken away."""
+    prefix = f"{settings.topic_prefix}{partitions}."
+    return settings.model_copy(update={"partitions": partitions, "topic_prefix": prefix})
 
 
 def _tables(

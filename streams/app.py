@@ -19,6 +19,7 @@ from pathlib import Path
 from atp.errors import AtpError, FatalError
 from streams import slot
 from streams.agent import add_agent
+from streams.batch import FOLD
 from streams.cluster import listens, refuse_old
 from streams.idle import Idle
 from streams.intake_tasks import IntakeTasks
@@ -125,7 +126,7 @@ async def _work(
     query = Query(settings.http_host, metrics, inventory, settings.http_port, kits)
     query.start()
     mine.announce(query.url, brokers, settings.topic_prefix)
-    log.info("serving url=%s state=%s", query.url, mine.folder)
+    log.info("serving url=%s state=%s fold=%s", query.url, mine.folder, FOLD)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import atp.fold
 from atp.book import CLOCK_KEY, Row, Rows, sku_of
 from atp.effects import AvailabilityChanged, DeadLetter, Effect, KitComponentChanged
 from atp.errors import FatalError, PoisonError
@@ -26,6 +27,8 @@ from topologies.partitioning import partition_of
 from topologies.topics import Topic
 from topologies.topology import Topology
 
+FOLD = "interpreted" if (atp.fold.__file__ or "").endswith(".py") else "compiled"
+"""How this process folds: from the sources, or as `make compiled` made them into machine code."""
 OUTPUT_MAX = 900_000
 """Bytes of a row or an effect at most, so that with key and headers it fits a message of 1,000,000."""
 KNOWN_KEYS_MAX = 200_000
