@@ -207,3 +207,66 @@ def test_an_order_of_a_sku_that_nobody_heard_of_is_not_asked_for(rig: Rig, tmp_p
     assert {one.sku for one in decisions(rig)} == {"A", "UNHEARD"}
     order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "A", "quantity": 1}]}))
     assert run("reserve-order", str(order)).exit_code == 0
+
+
+# Given back ------------------------------------------------------------------------------------------------
+
+
+def released(*words: str, code: int = 0) -> dict[str, Any]:
+    """Give back, and return what is said as JSON."""
+    found = run("release", *words, "--json")
+    assert found.exit_code == code, found.output
+    return dict(json.loads(found.stdout.splitlines()[0]))
+
+
+def test_no_more_is_given_back_than_is_held(rig: Rig) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    asked("A", "3", "--order", "O-1", "--line", "2", "--timeout", "40")
+    unknown = run("release", "A", "1", "--order", "O-9")
+    assert unknown.exit_code == 1
+    assert "released 0: nothing of A is held under order O-9 line 1: nobody reserved any under it" in unknown.stderr
+    assert "See what is held: atp show A" in unknown.stderr
+    wrong_line = run("release", "A", "--order", "O-1")
+    assert wrong_line.exit_code == 1
+    assert "Its line 2 holds some: atp release A --order O-1 --line 2" in wrong_line.stderr
+
+    said = run("release", "A", "1", "--order", "O-1", "--line", "2")
+    assert said.stdout.startswith("released 1 of A, order O-1 line 2: it holds 2 still")
+    over = released("A", "7", "--order", "O-1", "--line", "2", code=1)
+    assert (over["asked"], over["units"], over["held"], over["outcome"]) == (7, 2, 2, "released")
+    again = released("A", "7", "--order", "O-1", "--line", "2", code=1)
+    assert (again["outcome"], again["why"]) == ("nothing", "all of it was given back before")
+    # What was asked for and not held is not owed by what the line takes later.
+    assert asked("A", "5", "--order", "O-1", "--line", "2")["decision"] == "accepted"
+    assert released("A", "--order", "O-1", "--line", "2")["units"] == 5
+    assert released("A", "--order", "O-1", "--line", "2", code=1)["why"] == "it was cancelled"
+
+
+def test_a_release_of_one_name_counts_once(rig: Rig) -> None:
+    stock(rig, 5)
+    worker = rig.worker(until_idle=None)
+    worker.wait_for("assigned")
+    asked("A", "4", "--order", "O-1", "--timeout", "40")
+    first = released("A", "1", "--order", "O-1", "--release-id", "RL-1")
+    assert (first["units"], first["held"], first["again"]) == (1, 4, False)
+    second = released("A", "1", "--order", "O-1", "--release-id", "RL-1")
+    assert (second["units"], second["held"], second["again"]) == (1, 3, True)
+    for other in (["A", "2", "--order", "O-2"], ["A", "--order", "O-1"]):
+        refused = run("release", *other, "--release-id", "RL-1")
+        assert refused.exit_code == 2
+        assert "was used before, for 1 of A, order O-1" in " ".join(refused.output.replace("│", " ").split())
+
+    # With nobody to fold it the outcome is unknown, and the same name gives back nothing twice.
+    worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+    words = ("release", "A", "2", "--order", "O-1", "--release-id", "RL-2", "--timeout", "0.5")
+    for _ in range(2):
+        with pytest.raises(FatalError, match="the same command with --release-id RL-2"):
+            run(*words)
+    with pytest.raises(FatalError, match="nothing is released: events of A were not folded"):
+        run("release", "A", "1", "--order", "O-1", "--timeout", "0.5")
+    rig.worker(until_idle=None)
+    third = released("A", "2", "--order", "O-1", "--release-id", "RL-2", "--timeout", "40")
+    assert (third["units"], third["held"], third["again"]) == (2, 1, True)
+    assert rig.dead_letters() == []
