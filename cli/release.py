@@ -128,7 +128,8 @@ def _unknown(wanted: Released, given: GivenBack, timeout: float) -> str:
     if not given.published:
         return (
             f"nothing is released: events of {wanted.sku} were not folded within {timeout:g} s, "
-            f"so nobody can say what the line holds.\nAsk again once a worker runs: {again}\nSee whether one runs: atp status"
+            f"so nobody can say what the line holds.\n"
+            f"Ask again once a worker runs: {again}\nSee whether one runs: atp status"
         )
     return (
         f"not folded within {timeout:g} s: how much is released is unknown. It counts as soon as a worker folds it.\n"

@@ -12,6 +12,7 @@ from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
 from atp.orders import cancellations, requests
 from avro_schemas.public_json import to_json
+from cli.why_not import did_you_mean, heard_of
 from streams.answer import Answer
 from streams.asker import Asker, Heard
 from streams.broker import resolve_brokers
@@ -66,7 +67,7 @@ def reserve_order(
             return
         brokers = resolve_brokers(settings)
         ensure_topics(brokers, settings)
-        pinned = pin(file, lambda sku: _bill_of(settings, sku), now)
+        pinned = pin(file, lambda sku: _bill_of(settings, brokers, sku), now)
     except UnheardOfError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -89,21 +90,20 @@ def reserve_order(
     _tell(pinned, reserved, timeout, file, as_json=as_json)
 
 
-def _bill_of(settings: Settings, sku: str) -> Mapping[str, int] | None:
+def _bill_of(settings: Settings, brokers: str, sku: str) -> Mapping[str, int] | None:
     """Return what a SKU is made of, None where it is no kit. Raises: UnheardOfError of the SKU, or of a part of it."""
-    bill: Mapping[str, int] | None = _heard_of(settings, sku)["components"]
+    bill: Mapping[str, int] | None = _heard_of(settings, brokers, sku)["components"]
     for part in bill or ():
-        _heard_of(settings, part)
+        _heard_of(settings, brokers, part)
     return bill
 
 
-def _heard_of(settings: Settings, sku: str) -> Answer:
+def _heard_of(settings: Settings, brokers: str, sku: str) -> Answer:
     found = look_up(settings, sku, lambda *_: None)
-    # Policies and requests name a SKU too: whoever asks for one that there is not is no news of it.
-    if not any(found[what] for what in ("positions", "supply", "transfers", "claims", "components", "part_of")):
+    if not heard_of(found):
         raise UnheardOfError(
             f"rejected: SKU {sku} has never been heard of: no stock, no supply, no order and no kit names it. "
-            "Nothing was asked for. See which there are: atp availability --channel all"
+            f"Nothing was asked for. {did_you_mean(settings, brokers, sku)}"
         )
     return found
 

@@ -1,6 +1,7 @@
 """`atp reserve` and `atp release`: what they send, what they say, and their exit codes, with a worker that answers."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from typer.testing import CliRunner, Result
 
 from atp.effects import RequestDecided
 from atp.errors import FatalError
-from atp.events import SECOND, Document, GoodsReceived
+from atp.events import DAY, SECOND, Document, GoodsReceived, MasterChanged, Ref, SupplierConfirmed, TimeTicked
 from avro_schemas import codec
+from avro_schemas.instants import instant
 from avro_schemas.public_json import parse_line
 from cli.main import app
+from streams.ledger import publish
 from streams.settings import Settings
 from tests.streams.rig import Rig, pipeline
 
@@ -207,6 +210,50 @@ def test_an_order_of_a_sku_that_nobody_heard_of_is_not_asked_for(rig: Rig, tmp_p
     assert {one.sku for one in decisions(rig)} == {"A", "UNHEARD"}
     order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "A", "quantity": 1}]}))
     assert run("reserve-order", str(order)).exit_code == 0
+
+
+def test_what_is_no_matter_of_stock_is_said_to_be_none(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock(rig, 5, "LAMP-OAK")
+    now = time.time_ns() // 1000 - SECOND
+    day = instant(now + 3 * DAY)[:10]
+    publish(
+        [
+            TimeTicked(source="clock", document=Document("tick", "1", 1), event_time=now),
+            MasterChanged(
+                source="pim", document=Document("bill", "K", 1), event_time=now, kit="KIT", components={"LAMP-OAK": 2}
+            ),
+            SupplierConfirmed(
+                source="edi", document=Document("confirmation", "CF", 1), event_time=now, sku="LAMP-OAK", location="S1",
+                quantity=40, purchase_order=Ref("PO-1", 1), eta=day,
+            ),
+        ],
+        rig.settings,
+        rig.brokers,
+    )  # fmt: skip
+    rig.worker(topology=None, until_idle=None).wait_for("assigned")
+    assert asked("LAMP-OAK", "1", "--timeout", "40")["decision"] == "accepted"
+    for wrong in ("LAMPOAK", "lamp-oak"):
+        typo = run("reserve", wrong, "1", "--channel", "web")
+        assert typo.exit_code == 1
+        assert f"no event names SKU {wrong}" in typo.stdout
+        assert typo.stdout.strip().endswith("Did you mean LAMP-OAK? See: atp show LAMP-OAK")
+    assert "atp availability --channel all" in run("reserve", "ZZZ", "1", "--channel", "web").stdout
+
+    later = run("reserve", "LAMP-OAK", "30", "--channel", "web", "--order", "O-1")
+    assert later.stdout.strip().endswith(f"44 can be had for {day}, as announced: the same command with --need {day}")
+    assert asked("LAMP-OAK", "30", "--order", "O-1", "--need", day)["decision"] == "accepted"
+    more = run("reserve", "LAMP-OAK", "300", "--channel", "web")
+    assert more.stdout.strip().endswith("See what holds the rest: atp explain LAMP-OAK --channel web")
+
+    kit = run("reserve", "KIT", "1", "--channel", "web", "--order", "O-2", "--location", "S1")
+    assert (kit.exit_code, "KIT is a kit" in kit.stdout) == (1, True)
+    # What it says to do next does what it says.
+    order = re.findall(r"echo '(.*)' > order.json; atp reserve-order order.json", kit.stdout)
+    monkeypatch.chdir(tmp_path)
+    Path("order.json").write_text(order[0])
+    assert run("reserve-order", "order.json").stdout.startswith("accepted: order O-2")
 
 
 # Given back ------------------------------------------------------------------------------------------------
