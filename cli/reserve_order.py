@@ -12,6 +12,7 @@ from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
 from atp.orders import cancellations, requests
 from avro_schemas.public_json import to_json
+from cli.counted import counted
 from cli.why_not import did_you_mean, heard_of
 from streams.answer import Answer
 from streams.asker import Asker, Heard
@@ -162,7 +163,7 @@ def _tell_end(pinned: Pinned, skus: int, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"order": order.id, "verdict": "cancelled", "cancelled": skus}, ensure_ascii=False))
     else:
-        typer.echo(f"cancelled: order {order.id}, {skus} SKUs; folded as soon as a worker runs")
+        typer.echo(f"cancelled: order {order.id}, {counted(skus, 'SKU')}; folded as soon as a worker runs")
 
 
 def _plain(sku: str, name: str, quantity: int, reserved: Reserved) -> dict[str, Any]:

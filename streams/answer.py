@@ -141,7 +141,7 @@ def _position(sku: str, location: str, row: Position, lots: Lots | None, today: 
                 "on_hand": touch.on_hand,
                 "sellable": touch.sellable,
             }
-            for touch in row.touches
+            for touch in sorted(row.touches, key=lambda touch: touch.event_time, reverse=True)
         ],
     }
 

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from atp.effects import RequestDecided
 from avro_schemas.public_json import parse_line
+from cli.counted import counted
 from cli.stories.scenario import Scenario, scenarios
-from cli.stories.without import counted, without
+from cli.stories.without import without
 from streams.driver import TopologyDriver
 
 Json = dict[str, Any]
