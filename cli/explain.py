@@ -52,7 +52,7 @@ def explain(
     """
     settings, sku = Settings(), normal(sku)
     if by_event_time and not at:
-        raise typer.BadParameter("says how --at is meant: give both")
+        raise typer.BadParameter("says how --at is meant. Give both: --at TIME --event-time")
     found = _past(settings, sku, at, channel, location, by_event_time=by_event_time) if at else None
     if found is None:
         with bar("reading the rows") as progress:
@@ -122,7 +122,7 @@ def told(found: Plain) -> Iterator[str]:
 def _past(settings: Settings, sku: str, at: str, channel: str, location: str, *, by_event_time: bool) -> Plain:
     moment = read_instant(at)
     if moment is None:
-        raise typer.BadParameter(f"--at {at!r} is no time such as 2026-11-20T09:00:00Z")
+        raise typer.BadParameter(f"--at {at!r} is no time. Try one with Z or an offset: --at 2026-11-20T09:00:00Z")
     with bar("folding the ledger") as progress:
         past = read_past(settings, sku, moment, progress, by_event_time=by_event_time)
     return {

@@ -64,7 +64,8 @@ def release(
         given = give_back(settings, brokers, wanted, timeout)
     except OtherReleaseError as error:
         raise typer.BadParameter(
-            f"the release id {name} was used before, for {error}. Give back with another --release-id, or without one."
+            f"the release id {name} was used before, for {error}. "
+            f"Give back with another --release-id, or without one. See: atp show {wanted.sku}"
         ) from error
     if as_json:
         of = {"release_id": name, "sku": wanted.sku, "order": _of(wanted).id, "order_line": _of(wanted).line}

@@ -68,7 +68,7 @@ def reserve(
         atp reserve CHAIR 2 --channel store --location S1 --firm --dry-run
     """
     if hold and firm:
-        raise typer.BadParameter("a firm reservation does not run out. Leave --hold out, or say --soft.")
+        raise typer.BadParameter("a firm reservation does not run out. Leave --hold out, or try: --soft --hold 15m")
     moment, name = _moment(at), request_id or f"R-{uuid4()}"
     request = _checked(
         ReservationRequested(
@@ -113,7 +113,9 @@ def _moment(at: str) -> int:
         return time.time_ns() // 1000
     moment = read_instant(at)
     if moment is None:
-        raise typer.BadParameter(f"--at is a time like 2026-11-20T09:05:00Z, with Z or an offset, not {at!r}.")
+        raise typer.BadParameter(
+            f"--at is a time like 2026-11-20T09:05:00Z, with Z or an offset, not {at!r}. See: atp reserve --help"
+        )
     return moment
 
 
@@ -122,7 +124,7 @@ def _hold(hold: str) -> int:
     try:
         length = duration(hold)
     except ValueError as error:
-        raise typer.BadParameter(f"--hold: {error}.") from error
+        raise typer.BadParameter(f"--hold: {error}. Try: --hold 15m") from error
     return length if isinstance(length, int) else int(hold) * SECOND
 
 

@@ -103,6 +103,7 @@ def test_what_is_given_back_names_its_line() -> None:
         (["reserve", "A|B", "1", "--channel", "web"], "sku must be 1 to 64 characters"),
         (["reserve", "A", "0", "--channel", "web"], "should be greater than or equal to 1"),
         (["reserve", "A", "1"], "--channel"),
+        (["reserve", "A", "1", "--channel", "web", "--hold", "5x"], "Try: --hold 15m"),
         (["reserve", "A", "1", "--channel", "web", "--hold", "5x"], "a duration is a number and s, m, h or d"),
         (["reserve", "A", "1", "--channel", "web", "--hold", "5m", "--firm"], "a firm reservation does not run out"),
         (["reserve", "A", "1", "--channel", "web", "--at", "today"], "--at is a time like 2026-11-20T09:05:00Z"),
