@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from atp.book import claim_key, escape
 from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
 from atp.orders import cancellations, requests
@@ -18,10 +19,11 @@ from streams.answer import Answer
 from streams.asker import Asker, Heard
 from streams.broker import resolve_brokers
 from streams.ledger import publish
-from streams.order_file import Pinned, mark_cancelled, pin
+from streams.order_file import Pinned, forget, mark_cancelled, pin
 from streams.reader import look_up
 from streams.saga import Ask, OrderSaga, Reserved
 from streams.settings import Settings
+from streams.sku_rows import read_sku_rows
 from streams.topics_admin import ensure_topics
 
 
@@ -36,6 +38,9 @@ SLACK_US = 60_000_000
 def reserve_order(
     file: Annotated[Path, typer.Argument(metavar="ORDER.json", help="The order, one JSON object.")],
     cancel: Annotated[bool, typer.Option("--cancel", help="End the order for good; give back what it holds.")] = False,
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="Forget earlier runs, whose topics are gone: an order of new topics.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the answers.")] = 10.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the events; send and write nothing. Kits must name components.")
@@ -45,7 +50,9 @@ def reserve_order(
     """Reserve every line of an order, or none of it: kits by their components, added up before they are asked for.
 
     Whatever stops it, run it again: it asks the same, hears the same and takes nothing twice. What was decided is
-    never decided anew; an order that was refused is asked for again with a higher "attempt" in its file.
+    never decided anew; an order that was refused is asked for again with a higher "attempt" in its file. What it asked
+    for lies beside the file, as ORDER.json.pinned, and that it was given up as ORDER.json.cancelled; where the topics
+    were deleted since, --start-over forgets both.
 
     Exits 0 if all is held, 1 if nothing is, 3 if answers did not come in time: then it is unknown.
 
@@ -60,6 +67,10 @@ def reserve_order(
 
         atp reserve-order O-1.json --cancel
     """
+    if start_over and (cancel or dry_run):
+        raise typer.BadParameter(
+            f"--start-over reserves. Leave the other option out: atp reserve-order {file} --start-over"
+        )
     settings = Settings()
     now = time.time_ns() // 1000
     try:
@@ -68,6 +79,10 @@ def reserve_order(
             return
         brokers = resolve_brokers(settings)
         ensure_topics(brokers, settings)
+        if start_over:
+            _forget(
+                settings, file, pin(file, lambda sku: _bill_of(settings, brokers, sku), now, write=False, anew=True)
+            )
         pinned = pin(file, lambda sku: _bill_of(settings, brokers, sku), now)
     except UnheardOfError as error:
         typer.echo(str(error), err=True)
@@ -77,7 +92,8 @@ def reserve_order(
     if pinned.cancelled and not cancel:
         typer.echo(
             f"rejected: order {pinned.order.id} was cancelled, as {file}.cancelled says. "
-            "Give a new order another id, in a file of its own, then: atp reserve-order FILE",
+            "Give a new order another id, in a file of its own, then: atp reserve-order FILE\n"
+            f"If the topics were deleted since, start over in the new ones: atp reserve-order {file} --start-over",
             err=True,
         )
         raise typer.Exit(1)
@@ -89,6 +105,21 @@ def reserve_order(
             return
         reserved = saga.reserve(pinned.order)
     _tell(pinned, reserved, timeout, file, as_json=as_json)
+
+
+def _forget(settings: Settings, file: Path, pinned: Pinned) -> None:
+    """Forget the earlier runs of an order that these topics know nothing of; leave with 1 where they do."""
+    order = pinned.order
+    for sku in sorted({one.sku for one in requests(order)}):
+        found = read_sku_rows(settings, sku, lambda *_: None)
+        if any(found.rows.scan(claim_key(sku, f"{escape(order.id)}|"))):
+            typer.echo(
+                f"rejected: these topics know order {order.id} already, by its claims of {sku}: nothing is forgotten. "
+                "Give a new order another id, in a file of its own, then: atp reserve-order FILE",
+                err=True,
+            )
+            raise typer.Exit(1)
+    forget(file)
 
 
 def _bill_of(settings: Settings, brokers: str, sku: str) -> Mapping[str, int] | None:

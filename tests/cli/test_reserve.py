@@ -257,6 +257,31 @@ def test_what_is_no_matter_of_stock_is_said_to_be_none(
     assert run("reserve-order", "order.json").stdout.startswith("accepted: order O-2")
 
 
+def test_an_order_starts_over_where_the_topics_are_new(rig: Rig, tmp_path: Path) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    asked("A", "1", "--timeout", "40")
+    order = tmp_path / "O-1.json"
+    order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "A", "quantity": 2}]}))
+    # Left behind by runs on topics that are gone.
+    for name in ("O-1.json.pinned", "O-1.json.cancelled"):
+        (tmp_path / name).write_text("")
+    refused = run("reserve-order", str(order), "--start-over", "--cancel")
+    assert refused.exit_code == 2
+    refused = run("reserve-order", str(order), "--start-over")
+    assert refused.exit_code == 0, refused.output
+    assert refused.stdout.startswith("accepted: order O-1")
+    # And not where they know of it: what was decided stays so.
+    assert run("reserve-order", str(order), "--cancel").exit_code == 0
+    ended = run("reserve-order", str(order))
+    assert ended.exit_code == 1
+    assert f"atp reserve-order {order} --start-over" in ended.stderr
+    again = run("reserve-order", str(order), "--start-over")
+    assert again.exit_code == 1
+    assert "these topics know order O-1 already, by its claims of A" in again.stderr
+    assert (tmp_path / "O-1.json.cancelled").exists()
+
+
 # Given back ------------------------------------------------------------------------------------------------
 
 
