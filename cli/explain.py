@@ -39,7 +39,8 @@ def explain(
 
     Asks the worker that owns the SKU, or reads the changelogs. With --at the SKU's records are folded anew from the
     ledger: those that had been appended by then, by the broker's clock, so the answer is what the pipeline knew and
-    said then, requests decided as they were. With --event-time those that are dated by then, whenever they came.
+    said then, requests decided as they were. With --event-time those that are dated by then, whenever they came. Of
+    a kit that is what was assembled; its parts lie in their own records, and it names the command for each.
     Exits 1 where nothing was known of the SKU, the channel or the location.
 
     Examples:
