@@ -339,7 +339,13 @@ def test_a_release_of_one_name_counts_once(rig: Rig) -> None:
             run(*words)
     with pytest.raises(FatalError, match="nothing is released: events of A were not folded"):
         run("release", "A", "1", "--order", "O-1", "--timeout", "0.5")
+    # A request without an answer can be given up all the same: a cancelled line holds nothing, whatever the answer is.
+    with pytest.raises(FatalError, match="whether the units are reserved is unknown"):
+        run("reserve", "A", "1", "--channel", "web", "--order", "O-3", "--timeout", "0.5")
+    with pytest.raises(FatalError, match="It counts as soon as a worker folds it"):
+        run("release", "A", "--order", "O-3", "--timeout", "0.5")
     rig.worker(until_idle=None)
     third = released("A", "2", "--order", "O-1", "--release-id", "RL-2", "--timeout", "40")
     assert (third["units"], third["held"], third["again"]) == (2, 1, True)
+    assert released("A", "--order", "O-3", code=1)["why"] == "it was cancelled"
     assert rig.dead_letters() == []
