@@ -78,7 +78,7 @@ $(READY): requirements.lock pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed. Install it, or: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11. Install a newer one, or: make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "setting up $(VENV): locked dependencies, about 200 MB, once ..." >&2
+	@echo "setting up $(VENV): locked dependencies, about 660 MB on disk, once ..." >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP) install --require-hashes -r requirements.lock
 	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation -e .

@@ -68,13 +68,21 @@ def terms_of(state: ChannelState) -> ChannelTerms:
     return state.terms or DEFAULT_TERMS
 
 
+def next_shown(atp: int, terms: ChannelTerms, horizon: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The first day of which a channel that shows nothing now would show something, and how many units.
+
+    Its share, buffer and cap are those of now, so that one that sells nothing ever names no day.
+    """
+    if atp == 0:
+        for day, units in horizon:
+            if (shown := capped(channel_raw(units, terms), terms)) > 0:
+                return day, shown
+    return None
+
+
 def channel_status(atp: int, terms: ChannelTerms, horizon: Sequence[tuple[int, int]]) -> str:
     """BACKORDER or PREORDER at 0 where it is sold ahead and some day has something to show; else as everywhere."""
-    if (
-        atp == 0
-        and terms.sells_ahead != "never"
-        and any(capped(channel_raw(units, terms), terms) for _, units in horizon)
-    ):
+    if atp == 0 and terms.sells_ahead != "never" and next_shown(atp, terms, horizon):
         return terms.sells_ahead.upper()
     return status(atp, terms.low_at)
 

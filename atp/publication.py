@@ -6,7 +6,7 @@ so it does not depend on where batches were cut. Source: docs/domain.md section 
 
 from collections.abc import Sequence
 
-from atp.availability import atp_raw, capped, channel_raw, channel_status, status, terms_of, withheld
+from atp.availability import atp_raw, capped, channel_raw, channel_status, next_shown, status, terms_of, withheld
 from atp.book import ChannelState, ChannelTerms, Count, Lots, Position, Touch, lots_key, position_key
 from atp.claims import day_text, today_of
 from atp.draft import Draft
@@ -206,6 +206,11 @@ def settle_channel(
         and drawn.horizon == before.horizon
         and state == channel_status(previous, terms_of(before), before.horizon)
         and named.telling == terms_of(before).telling
+        and (
+            atp > 0
+            or not drawn.horizon
+            or next_shown(atp, named, drawn.horizon) == next_shown(atp, terms_of(before), drawn.horizon)
+        )
     )
     after = ChannelState(
         channel=channel,
@@ -220,8 +225,11 @@ def settle_channel(
     if same:
         return after
     dates: tuple[DatedQuantity, ...] = ()
+    following: DatedQuantity | None = None
     if drawn.horizon:
         dates = tuple(DatedQuantity(date=day_text(day), quantity=max(0, units)) for day, units in drawn.horizon)
+        if (first := next_shown(atp, named, drawn.horizon)) is not None:
+            following = DatedQuantity(date=day_text(first[0]), quantity=first[1])
     draft.effects.append(
         AvailabilityChanged(
             key=f"{channel}|{sku}",
@@ -246,7 +254,7 @@ def settle_channel(
                 min_life_days=named.min_life_days,
                 buffer_rate=named.rate,
             ),
-            next_available=next((one for one in dates if one.quantity > 0), None) if dates and not atp else None,
+            next_available=following,
             horizon=dates,
             orders_seen_through=orders_seen or None,
         )

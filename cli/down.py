@@ -23,7 +23,9 @@ def down(
         atp down --delete-data
     """
     if workers and delete_data:
-        raise typer.BadParameter("--workers leaves the broker and its data alone; leave out one of the two")
+        raise typer.BadParameter(
+            "--workers leaves the broker and its data alone; leave out one of the two: atp down --workers"
+        )
     settings = Settings()
     for one in runner.stop(settings):
         typer.echo(f"stopped {one.name}")

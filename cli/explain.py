@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from avro_schemas.instants import instant, read_instant
-from cli.kit import kit_lines
+from cli.counted import counted
+from cli.kit import is_nothing_but_parts, kit_lines
 from cli.progress import bar
 from cli.show import paper
 from streams.explain import explain as derive
@@ -38,7 +39,8 @@ def explain(
 
     Asks the worker that owns the SKU, or reads the changelogs. With --at the SKU's records are folded anew from the
     ledger: those that had been appended by then, by the broker's clock, so the answer is what the pipeline knew and
-    said then, requests decided as they were. With --event-time those that are dated by then, whenever they came.
+    said then, requests decided as they were. With --event-time those that are dated by then, whenever they came. Of
+    a kit that is what was assembled; its parts lie in their own records, and it names the command for each.
     Exits 1 where nothing was known of the SKU, the channel or the location.
 
     Examples:
@@ -51,7 +53,7 @@ def explain(
     """
     settings, sku = Settings(), normal(sku)
     if by_event_time and not at:
-        raise typer.BadParameter("says how --at is meant: give both")
+        raise typer.BadParameter("says how --at is meant. Give both: --at TIME --event-time")
     found = _past(settings, sku, at, channel, location, by_event_time=by_event_time) if at else None
     if found is None:
         with bar("reading the rows") as progress:
@@ -86,7 +88,7 @@ def told(found: Plain) -> Iterator[str]:
     for step in found["promises"]:
         yield _step(step)
         yield from _lines(step["lines"])
-    for one in found["channels"]:
+    for one in () if is_nothing_but_parts(found, found["locations"]) else found["channels"]:
         yield f"\nchannel {one['channel']}"
         for step in one["steps"]:
             yield _step(step)
@@ -101,20 +103,27 @@ def told(found: Plain) -> Iterator[str]:
             yield f"          from {day['date']}: {day['quantity']}"
     if found["components"]:
         parts = ", ".join(f"{units} {part}" for part, units in found["components"].items())
-        yield f"\na kit of {parts}: the figures above are what is assembled"
+        above = (
+            "nothing is assembled" if is_nothing_but_parts(found, found["locations"]) else "above is what is assembled"
+        )
+        yield f"\na kit of {parts}: {above}"
         if found.get("kit"):
             yield "with what its parts leave"
             for text in kit_lines(found):
                 yield f"  {text}"
-        else:
+        elif found["moment"] is None:
             yield f"what its parts leave is added in: atp availability --channel all --sku {found['sku']}"
-        yield "each part is derived by: atp explain PART"
+        else:
+            yield "what its parts left at that moment lies in their own records, and is derived part by part"
+        then = "" if found["moment"] is None else f" --at {found['moment']['at']}"
+        for part in found["components"]:
+            yield f"  atp explain {part}{then}"
 
 
 def _past(settings: Settings, sku: str, at: str, channel: str, location: str, *, by_event_time: bool) -> Plain:
     moment = read_instant(at)
     if moment is None:
-        raise typer.BadParameter(f"--at {at!r} is no time such as 2026-11-20T09:00:00Z")
+        raise typer.BadParameter(f"--at {at!r} is no time. Try one with Z or an offset: --at 2026-11-20T09:00:00Z")
     with bar("folding the ledger") as progress:
         past = read_past(settings, sku, moment, progress, by_event_time=by_event_time)
     return {
@@ -161,7 +170,7 @@ def _lines(lines: Sequence[Plain]) -> Iterator[str]:
         moved = f"; {last['type']} {last['event_time']}" if last else ""
         yield f"{'':>12}{line['units']} for {line['order']} line {line['line']} of {line['channel']}{moved}"
     if len(lines) > LINES:
-        yield f"{'':>12}... and {len(lines) - LINES} lines more: --json"
+        yield f"{'':>12}... and {counted(len(lines) - LINES, 'line')} more: --json"
 
 
 def _paper(coming: Plain) -> str:
@@ -176,4 +185,4 @@ def _source(found: Plain) -> str:
         return f"{who}, {at}"
     how = "as known now of" if moment["by"] == "event_time" else "as known at"
     last = f", the last appended at {moment['last_appended']}" if moment["last_appended"] else ""
-    return f"{how} {moment['at']}, folded from {moment['records']} records{last}, {at}"
+    return f"{how} {moment['at']}, folded from {counted(moment['records'], 'record')}{last}, {at}"

@@ -1,7 +1,9 @@
 """Lines about a kit, for `atp show` and `atp explain`: what each channel is told of it, and what allows no more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from cli.counted import counted
 
 Plain = Mapping[str, Any]
 
@@ -11,7 +13,13 @@ def kit_lines(found: Plain) -> Iterator[str]:
     for one in found["kit"]:
         yield f"{one['channel']}: ATP {one['atp']} {one['status']}: {_made(one)}; {_binds(one)}"
         for part in one["parts"]:
-            yield f"  {part['sku']}: {part['needed']} needed, {part['avail']} avail: {part['kits']} kits; {_at(part)}"
+            told = f"  {part['sku']}: {part['needed']} needed, {part['avail']} avail: "
+            yield f"{told}{counted(part['kits'], 'kit')}; {_at(part)}"
+
+
+def is_nothing_but_parts(found: Plain, places: Sequence[Plain]) -> bool:
+    """Say whether a SKU is a kit of which no location ever held any: all that it has is what its parts leave."""
+    return bool(found["components"]) and not places
 
 
 def _made(one: Plain) -> str:

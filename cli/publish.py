@@ -19,6 +19,7 @@ from atp.events import DAY, SECOND, TimeTicked
 from avro_schemas import codec
 from avro_schemas.json_lines import Line, read_lines
 from avro_schemas.public_json import Problem
+from cli.counted import counted
 from streams.broker import resolve_brokers
 from streams.ledger import LedgerWriter
 from streams.settings import Settings
@@ -177,18 +178,23 @@ def _report(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
         typer.echo(json.dumps(tally.as_json()))
         return
     if tally.refused > SHOWN:
-        typer.echo(f"... and {tally.refused - SHOWN:,} more lines", err=True)
+        typer.echo(f"... and {counted(tally.refused - SHOWN, 'more line')}", err=True)
     for name, count in tally.types.most_common():
         typer.echo(f"{count:>12,}  {name}")
     events = tally.types.total()
     if tally.published:
         rate = f", {tally.records / tally.seconds:,.0f} records/s" if tally.seconds else ""
-        typer.echo(f"{events:>12,}  events published in {tally.seconds:.1f} s{rate}")
+        typer.echo(f"{events:>12,}  {'event' if events == 1 else 'events'} published in {tally.seconds:.1f} s{rate}")
     elif dry_run:
-        typer.echo(f"{events:>12,}  good events in {tally.lines:,} lines; nothing was published (--dry-run)")
+        where = f"in {counted(tally.lines, 'line')}; nothing was published (--dry-run)"
+        typer.echo(f"{events:>12,}  good {'event' if events == 1 else 'events'} {where}")
     if tally.refused:
-        typer.echo(f"{tally.refused:>12,}  of {tally.lines:,} lines refused", err=True)
-        if not tally.published and not dry_run:
+        typer.echo(f"{tally.refused:>12,}  of {counted(tally.lines, 'line')} refused", err=True)
+        if dry_run:
+            typer.echo(
+                "Correct these lines, and try again: the same command. Every field is in docs/events.md", err=True
+            )
+        elif not tally.published:
             typer.echo(
                 "Nothing was published. Correct these lines, or publish the rest: the same command with --keep-going",
                 err=True,

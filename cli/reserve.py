@@ -14,6 +14,7 @@ from atp.errors import FatalError, PoisonError
 from atp.events import SECOND, Document, Ref, ReservationRequested
 from avro_schemas.instants import instant, instant_or_none, read_instant
 from avro_schemas.public_json import parse_line, to_json
+from cli.why_not import why_not
 from streams.asker import Asker, Heard
 from streams.broker import resolve_brokers
 from streams.settings import Settings, duration
@@ -67,7 +68,7 @@ def reserve(
         atp reserve CHAIR 2 --channel store --location S1 --firm --dry-run
     """
     if hold and firm:
-        raise typer.BadParameter("a firm reservation does not run out. Leave --hold out, or say --soft.")
+        raise typer.BadParameter("a firm reservation does not run out. Leave --hold out, or try: --soft --hold 15m")
     moment, name = _moment(at), request_id or f"R-{uuid4()}"
     request = _checked(
         ReservationRequested(
@@ -100,6 +101,10 @@ def reserve(
             typer.echo(f"asked as {request.request_id}; waiting for the answer ...", err=True)
         heard = Heard({before.request_id: before}) if before is not None else asker.ask([request], timeout)
     _tell(request, heard, timeout, again=before is not None, as_json=as_json)
+    if (decided := heard.decided[request.request_id]).decision != "accepted":
+        if not as_json:
+            typer.echo(why_not(settings, brokers, request, decided))
+        raise typer.Exit(1)
 
 
 def _moment(at: str) -> int:
@@ -108,7 +113,9 @@ def _moment(at: str) -> int:
         return time.time_ns() // 1000
     moment = read_instant(at)
     if moment is None:
-        raise typer.BadParameter(f"--at is a time like 2026-11-20T09:05:00Z, with Z or an offset, not {at!r}.")
+        raise typer.BadParameter(
+            f"--at is a time like 2026-11-20T09:05:00Z, with Z or an offset, not {at!r}. See: atp reserve --help"
+        )
     return moment
 
 
@@ -117,7 +124,7 @@ def _hold(hold: str) -> int:
     try:
         length = duration(hold)
     except ValueError as error:
-        raise typer.BadParameter(f"--hold: {error}.") from error
+        raise typer.BadParameter(f"--hold: {error}. Try: --hold 15m") from error
     return length if isinstance(length, int) else int(hold) * SECOND
 
 
@@ -148,13 +155,13 @@ def _refuse_other(request: ReservationRequested, decided: RequestDecided) -> Non
 
 
 def _tell(request: ReservationRequested, heard: Heard, timeout: float, *, again: bool, as_json: bool) -> None:
-    """Print the outcome and leave with its exit code."""
+    """Print the answer, or leave with the exit code of what came instead of one."""
     name = request.request_id
     decided, refused = heard.decided.get(name), heard.refused.get(name)
     if decided is not None:
         _refuse_other(request, decided)
         typer.echo(json.dumps(_plain(decided, again=again), ensure_ascii=False) if as_json else _told(decided, again))
-        raise typer.Exit(0 if decided.decision == "accepted" else 1)
+        return
     if refused is not None:
         if as_json:
             found = {"request_id": name, "decision": "refused", "cause": refused.cause, "reason": refused.detail}
@@ -189,10 +196,7 @@ def _told(decided: RequestDecided, again: bool) -> str:
     told = f"{'; '.join(words)}\n  {decided.atp} could be had at that moment"
     if decided.reason:
         told += f"\n  why: {decided.reason}"
-    told += f"\n  request {decided.request_id}{' (answered before)' if again else ''}"
-    if decided.decision != "accepted":
-        told += f"\nSee what holds the rest: atp explain {decided.sku} --channel {decided.channel}"
-    return told
+    return f"{told}\n  request {decided.request_id}{' (answered before)' if again else ''}"
 
 
 def _plain(decided: RequestDecided, *, again: bool) -> dict[str, Any]:

@@ -8,18 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
+from atp.book import claim_key, escape
 from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
 from atp.orders import cancellations, requests
 from avro_schemas.public_json import to_json
+from cli.counted import counted
+from cli.why_not import did_you_mean, heard_of
 from streams.answer import Answer
 from streams.asker import Asker, Heard
 from streams.broker import resolve_brokers
 from streams.ledger import publish
-from streams.order_file import Pinned, mark_cancelled, pin
+from streams.order_file import Pinned, forget, mark_cancelled, pin
 from streams.reader import look_up
 from streams.saga import Ask, OrderSaga, Reserved
 from streams.settings import Settings
+from streams.sku_rows import read_sku_rows
 from streams.topics_admin import ensure_topics
 
 
@@ -34,6 +38,9 @@ SLACK_US = 60_000_000
 def reserve_order(
     file: Annotated[Path, typer.Argument(metavar="ORDER.json", help="The order, one JSON object.")],
     cancel: Annotated[bool, typer.Option("--cancel", help="End the order for good; give back what it holds.")] = False,
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="Forget earlier runs, whose topics are gone: an order of new topics.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the answers.")] = 10.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the events; send and write nothing. Kits must name components.")
@@ -43,7 +50,9 @@ def reserve_order(
     """Reserve every line of an order, or none of it: kits by their components, added up before they are asked for.
 
     Whatever stops it, run it again: it asks the same, hears the same and takes nothing twice. What was decided is
-    never decided anew; an order that was refused is asked for again with a higher "attempt" in its file.
+    never decided anew; an order that was refused is asked for again with a higher "attempt" in its file. What it asked
+    for lies beside the file, as ORDER.json.pinned, and that it was given up as ORDER.json.cancelled; where the topics
+    were deleted since, --start-over forgets both.
 
     Exits 0 if all is held, 1 if nothing is, 3 if answers did not come in time: then it is unknown.
 
@@ -58,6 +67,10 @@ def reserve_order(
 
         atp reserve-order O-1.json --cancel
     """
+    if start_over and (cancel or dry_run):
+        raise typer.BadParameter(
+            f"--start-over reserves. Leave the other option out: atp reserve-order {file} --start-over"
+        )
     settings = Settings()
     now = time.time_ns() // 1000
     try:
@@ -66,7 +79,11 @@ def reserve_order(
             return
         brokers = resolve_brokers(settings)
         ensure_topics(brokers, settings)
-        pinned = pin(file, lambda sku: _bill_of(settings, sku), now)
+        if start_over:
+            _forget(
+                settings, file, pin(file, lambda sku: _bill_of(settings, brokers, sku), now, write=False, anew=True)
+            )
+        pinned = pin(file, lambda sku: _bill_of(settings, brokers, sku), now)
     except UnheardOfError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -75,7 +92,8 @@ def reserve_order(
     if pinned.cancelled and not cancel:
         typer.echo(
             f"rejected: order {pinned.order.id} was cancelled, as {file}.cancelled says. "
-            "Give a new order another id, in a file of its own, then: atp reserve-order FILE",
+            "Give a new order another id, in a file of its own, then: atp reserve-order FILE\n"
+            f"If the topics were deleted since, start over in the new ones: atp reserve-order {file} --start-over",
             err=True,
         )
         raise typer.Exit(1)
@@ -89,21 +107,35 @@ def reserve_order(
     _tell(pinned, reserved, timeout, file, as_json=as_json)
 
 
-def _bill_of(settings: Settings, sku: str) -> Mapping[str, int] | None:
+def _forget(settings: Settings, file: Path, pinned: Pinned) -> None:
+    """Forget the earlier runs of an order that these topics know nothing of; leave with 1 where they do."""
+    order = pinned.order
+    for sku in sorted({one.sku for one in requests(order)}):
+        found = read_sku_rows(settings, sku, lambda *_: None)
+        if any(found.rows.scan(claim_key(sku, f"{escape(order.id)}|"))):
+            typer.echo(
+                f"rejected: these topics know order {order.id} already, by its claims of {sku}: nothing is forgotten. "
+                "Give a new order another id, in a file of its own, then: atp reserve-order FILE",
+                err=True,
+            )
+            raise typer.Exit(1)
+    forget(file)
+
+
+def _bill_of(settings: Settings, brokers: str, sku: str) -> Mapping[str, int] | None:
     """Return what a SKU is made of, None where it is no kit. Raises: UnheardOfError of the SKU, or of a part of it."""
-    bill: Mapping[str, int] | None = _heard_of(settings, sku)["components"]
+    bill: Mapping[str, int] | None = _heard_of(settings, brokers, sku)["components"]
     for part in bill or ():
-        _heard_of(settings, part)
+        _heard_of(settings, brokers, part)
     return bill
 
 
-def _heard_of(settings: Settings, sku: str) -> Answer:
+def _heard_of(settings: Settings, brokers: str, sku: str) -> Answer:
     found = look_up(settings, sku, lambda *_: None)
-    # Policies and requests name a SKU too: whoever asks for one that there is not is no news of it.
-    if not any(found[what] for what in ("positions", "supply", "transfers", "claims", "components", "part_of")):
+    if not heard_of(found):
         raise UnheardOfError(
             f"rejected: SKU {sku} has never been heard of: no stock, no supply, no order and no kit names it. "
-            "Nothing was asked for. See which there are: atp availability --channel all"
+            f"Nothing was asked for. {did_you_mean(settings, brokers, sku)}"
         )
     return found
 
@@ -162,7 +194,7 @@ def _tell_end(pinned: Pinned, skus: int, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"order": order.id, "verdict": "cancelled", "cancelled": skus}, ensure_ascii=False))
     else:
-        typer.echo(f"cancelled: order {order.id}, {skus} SKUs; folded as soon as a worker runs")
+        typer.echo(f"cancelled: order {order.id}, {counted(skus, 'SKU')}; folded as soon as a worker runs")
 
 
 def _plain(sku: str, name: str, quantity: int, reserved: Reserved) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from atp.book import unescape
-from cli.kit import kit_lines
+from cli.counted import counted
+from cli.kit import is_nothing_but_parts, kit_lines
 from cli.progress import bar
 from streams.answer import Answer
 from streams.kit_answer import look_up_kit
@@ -81,11 +82,15 @@ def _refuse(message: str) -> None:
 
 def print_answer(found: Answer) -> None:
     """Print what is known of a SKU, and where it was read."""
-    typer.echo(f"{found['sku']}, events heard up to {found['as_of'] or 'none'} ({_source(found)})\n")
-    for text in aligned(
-        [tuple(COLUMNS), *(tuple(str(_claimed(one)[n]) for n in COLUMNS.values()) for one in found["positions"])]
-    ):
-        typer.echo(text)
+    heard = f"events heard up to {found['as_of']}" if found["as_of"] else "no event of its own heard"
+    typer.echo(f"{found['sku']}, {heard} ({_source(found)})")
+    parts_alone = is_nothing_but_parts(found, found["positions"])
+    if not parts_alone:
+        typer.echo()
+        for text in aligned(
+            [tuple(COLUMNS), *(tuple(str(_claimed(one)[n]) for n in COLUMNS.values()) for one in found["positions"])]
+        ):
+            typer.echo(text)
     for one in found["positions"]:
         typer.echo(f"\n{one['location']}: {explain_position(one)}")
         for event in one["last_events"][:SHOWN_EVENTS]:
@@ -97,7 +102,7 @@ def print_answer(found: Answer) -> None:
                 f"  counted {count['quantity']} {count['scope']} at {count['as_of']} ({count['document']}): "
                 f"expected {count['expected']}, variance {count['variance']:+d}"
             )
-    if found["availability"]:
+    if found["availability"] and not parts_alone:
         typer.echo("\nchannels")
         for one in found["availability"]:
             typer.echo(f"  {one['channel']}: {explain_channel(one)}")
@@ -127,8 +132,9 @@ def _kit(found: Answer) -> list[str]:
         return []
     parts = [f"{units} {sku}" for sku, units in found["components"].items()] or ["nothing any more"]
     if not found.get("kit"):
-        return [*parts, "(the figures above are what is assembled; the topology kits has not answered for it yet)"]
-    return [*parts, "", "channels, with what its parts leave (those above are what is assembled)", *kit_lines(found)]
+        return [*parts, "(nobody has answered for it yet: a worker of the topology kits does. See: atp status)"]
+    above = "" if is_nothing_but_parts(found, found["positions"]) else " (those above are what is assembled)"
+    return [*parts, "", f"channels, with what its parts leave{above}", *kit_lines(found)]
 
 
 def stand_in(one: Answer) -> str:
@@ -174,7 +180,7 @@ def explain_lot(one: Answer) -> str:
     if one["expiry"] is None:
         return f"{name}: {one['units']}, nobody said until when"
     days = one["days_left"]
-    left = "" if days is None else ", expired" if days < 0 else f", {days} days left"
+    left = "" if days is None else ", expired" if days < 0 else f", {counted(days, 'day')} left"
     return f"{name}: {one['units']} until {one['expiry']}{left}"
 
 
@@ -186,7 +192,7 @@ def explain_channel(one: Answer) -> str:
     words = [f"ring-fence {one['ring']} and "] if one["ring"] else []
     words = [f"{''.join(words)}pool {one['pool']} of {where}"]
     if one["min_life_days"]:
-        words.append(f"of goods that last {one['min_life_days']} days more")
+        words.append(f"of goods that last {counted(one['min_life_days'], 'day')} more")
     if one["share_percent"] != 100:
         words.append(f"{one['share_percent']} % of it")
     if one["buffer"]:
@@ -203,7 +209,7 @@ def _claimed(one: Answer) -> Answer:
 def _promises(found: Answer) -> list[str]:
     lines = [_claim(one) for one in found["claims"][:SHOWN_LINES]]
     if len(found["claims"]) > SHOWN_LINES:
-        lines.append(f"... and {len(found['claims']) - SHOWN_LINES} lines more: --json")
+        lines.append(f"... and {counted(len(found['claims']) - SHOWN_LINES, 'line')} more: --json")
     lines += [f"pending for {channel}: {units} without a location" for channel, units in found["pending"].items()]
     if found["uncovered"]:
         lines.append(f"uncovered: {found['uncovered']} promised from locations that do not have them")
@@ -260,7 +266,8 @@ def _moved(event: Answer) -> str:
 
 def _risk(one: Answer) -> str:
     calm = f", calm since {one['calm_since']}" if one["calm_since"] else ""
-    return f"{one['severity']} {one['kind']} at {one['scope']}: {one['quantity']}, since {one['opened_at']}{calm}"
+    where = f" at {one['scope']}" if one["scope"] else ""
+    return f"{one['severity']} {one['kind']}{where}: {one['quantity']}, since {one['opened_at']}{calm}"
 
 
 def _transfer(one: Answer) -> str:

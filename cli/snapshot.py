@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.counted import counted
 from cli.progress import bar
 from sinks.snapshot import Progress, SnapshotSettings, take_snapshot
 from streams.broker import resolve_brokers
@@ -54,7 +55,7 @@ def snapshot(
         return
     rows = manifest["files"]["positions.parquet"]["rows"]
     seconds = time.monotonic() - began
-    typer.echo(f"wrote {out / manifest['name']}: {rows} positions in {seconds:.1f} s")
+    typer.echo(f"wrote {out / manifest['name']}: {counted(rows, 'position')} in {seconds:.1f} s")
     beyond = sum(part["records_behind_marker"] for part in manifest["partitions"].values())
     if beyond:
         typer.echo(f"{beyond} records behind the last markers are left out. See what runs: atp status", err=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.counted import counted
 from streams import broker, runner
 from streams.settings import Settings
 from streams.topics_admin import ensure_topics
@@ -28,7 +29,9 @@ def up(
     with Console(stderr=True).status("starting a broker (the first time fetches its jars) ..."):
         found = broker.up(settings)
         created = ensure_topics(found.brokers, settings) if topics else []
-    typer.echo(f"broker: {found.brokers} ({found.kind})" + (f", {len(created)} topics created" if created else ""))
+    typer.echo(
+        f"broker: {found.brokers} ({found.kind})" + (f", {counted(len(created), 'topic')} created" if created else "")
+    )
     if workers:
         for one in runner.start(settings, workers):
             typer.echo(f"worker: {one.name}, log in {one.log}")

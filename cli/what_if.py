@@ -46,6 +46,10 @@ KINDS = {
 """Effects by the name of their list in the JSON answer; what is none of these is listed under `others`."""
 
 
+USUAL = {"eligible": True, "share_percent": 100}
+"""What figures are without a policy, where that is not 0."""
+
+
 def what_if(
     sku: Annotated[str, typer.Argument(help="The SKU.")],
     event: Annotated[
@@ -108,27 +112,24 @@ def as_plain(sku: str, found: SkuRows, supposed: Supposed) -> Answer:
 
 def told(sku: str, found: SkuRows, supposed: Supposed) -> Iterator[str]:
     """Say in lines what would change."""
+    heard = f"events heard up to {supposed.before['as_of']}" if supposed.before["as_of"] else "no event heard"
     yield (
-        f"{sku}, events heard up to {supposed.before['as_of'] or 'none'} ({found.source['source']}, partition "
+        f"{sku}, {heard} ({found.source['source']}, partition "
         f"{found.partition}, ledger up to offset {found.position}); nothing is published"
     )
     yield "\nevents"
     for step in supposed.steps:
         why = f": {step.detail}" if step.detail else ""
         yield f"  {type(step.event).__name__:<22} {step.verdict:<12} {paper(key_of(step.event))}{why}"
+    risks = [effect for effect in supposed.effects if isinstance(effect, RiskChanged)]
+    told_risks = {(one.kind, one.scope) for one in risks}
     changed = changes(supposed)
     for title, entries in changed.items():
-        if entries:
-            yield f"\n{title.replace('_', ' ')}"
-        for entry in entries:
-            name = " ".join(str(entry[key]) for key in COMPARED[title].keys if entry[key] != "")
-            figures = ", ".join(
-                f"{figure.replace('_', ' ')} {_figure(was)} -> {_figure(now)}"
-                for figure, (was, now) in entry["changes"].items()
-            )
-            yield f"  {name}: {figures}"
+        # What is told of a risk says more, below.
+        mine = [e for e in entries if title != "risks" or (e["kind"], e["scope"]) not in told_risks]
+        yield from _said(title.replace("_", " "), [_changed(title, entry) for entry in mine])
     yield from _said("decisions", [_decision(e) for e in supposed.effects if isinstance(e, RequestDecided)])
-    yield from _said("risks", [_risk(e) for e in supposed.effects if isinstance(e, RiskChanged)])
+    yield from _said("risks told", [_risk(one) for one in risks])
     yield from _said("variances", [_variance(e) for e in supposed.effects if isinstance(e, VarianceChanged)])
     postings = [effect for effect in supposed.effects if isinstance(effect, ErpLine)]
     yield from _said("posting lines", [_posting(one) for one in postings])
@@ -169,6 +170,29 @@ def _said(title: str, lines: Sequence[str]) -> Iterator[str]:
             yield f"  {text}"
 
 
+def _changed(title: str, entry: Answer) -> str:
+    """Say how an entry of a list would change; of a new one what it is, and of one that goes that it does."""
+    name = " ".join(str(entry[key]) for key in COMPARED[title].keys if entry[key] != "")
+    figures: Answer = entry["changes"]
+    was, now = figures.get(COMPARED[title].figures[0], (0, 0))  # What an entry always has, while there is one.
+    if now is None:
+        return f"{name}: gone"
+    if was is None:
+        shown = {figure: now for figure, (_, now) in figures.items() if _is_news(figure, now)}
+        return f"{name}: new, {', '.join(f'{_words(figure)} {_figure(now)}' for figure, now in shown.items())}"
+    words = (f"{_words(figure)} {_figure(was)} -> {_figure(now)}" for figure, (was, now) in figures.items())
+    return f"{name}: {', '.join(words)}"
+
+
+def _is_news(figure: str, value: object) -> bool:
+    """Say whether a figure of a new entry is worth a word: what is 0, empty or as by default is not."""
+    return figure == "atp" or (value != USUAL[figure] if figure in USUAL else bool(value))
+
+
+def _words(figure: str) -> str:
+    return figure.replace("_", " ")
+
+
 def _figure(value: object) -> str:
     if value is None or value in ("", []):
         return "none"
@@ -193,11 +217,12 @@ def _variance(one: VarianceChanged) -> str:
 
 
 def _exception(one: ExceptionChanged) -> str:
-    return f"{one.transition} {one.severity} {one.kind} {one.scope}: {one.action}"
+    return f"{one.transition} {one.severity} {one.kind} {one.scope}: {one.action}".replace(" :", ":", 1)
 
 
 def _advice(one: AdviceChanged) -> str:
-    return f"{one.status} {one.kind} at {one.location}: {one.quantity or ''} {one.action}".replace(":  ", ": ")
+    where = f" at {one.location}" if one.location else ""
+    return f"{one.status} {one.kind}{where}: {f'{one.quantity} ' if one.quantity else ''}{one.action}"
 
 
 def _posting(one: ErpLine) -> str:

@@ -50,8 +50,7 @@ WITH today AS (
     SELECT l.sku, l.channel, greatest(0, l.level) AS level FROM levels l JOIN skus k ON k.sku = l.sku AND k.today = l.day
 ),
 horizons AS (
-    SELECT sku, channel, list({day: day, units: units} ORDER BY day) AS horizon,
-        first({day: day, units: units} ORDER BY day) FILTER (units > 0) AS first_day
+    SELECT sku, channel, list({day: day, units: units} ORDER BY day) AS horizon
     FROM (
         SELECT sku, channel, day, greatest(0, level) AS units FROM levels
         QUALIFY units IS DISTINCT FROM lag(units) OVER (PARTITION BY sku, channel ORDER BY day)
@@ -68,7 +67,11 @@ SELECT n.part, n.sku, n.channel, coalesce(p.ring, 0) AS ring, coalesce(p.pool, 0
     coalesce(p.ring, 0) + coalesce(p.pool, 0) * coalesce(t.share_percent, 100) // 100 - b.buffer AS atp_raw,
     least(coalesce(t.cap, 9223372036854775807), greatest(0, atp_raw)) AS atp,
     coalesce(h.horizon, []) AS horizon,
-    if(atp = 0, h.first_day, NULL) AS next_available
+    -- The first day of which the channel would show something, by the terms of now.
+    if(atp = 0, list_filter(list_transform(h.horizon, lambda d: {day: d.day, units: least(
+        coalesce(t.cap, 9223372036854775807),
+        greatest(0, d.units * coalesce(t.share_percent, 100) // 100 - b.buffer)
+    )}), lambda d: d.units > 0)[1], NULL) AS next_available
 FROM known_channels n
 LEFT JOIN pools p USING (sku, channel)
 JOIN buffers b USING (sku, channel)

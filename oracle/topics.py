@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -13,11 +14,24 @@ Ends = Mapping[int, int]
 """By partition: the offset behind the last record that counts."""
 
 NOWHERE: Ends = {}
+Answer = TypeVar("Answer")
 SILENT = logging.getLogger(__name__)
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False  # A client whose broker is away repeats itself; the command says it once.
 ASK_S = 15.0
 READ_AT_ONCE = 10_000
+PATIENCE_S = 15.0
+"""How long a broker that has just started may take until its partitions have leaders that all agree on."""
+ASK_AGAIN_S = 0.2
+SOON_OVER = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+}
+"""What brokers say while partitions find their leaders. The client calls few of them retriable, and none of these."""
 STILL_S = 0.2
 """A commit reaches all topics of its transaction within milliseconds; nothing may move for so long."""
 
@@ -42,13 +56,16 @@ class Topics:
     def partitions(self, topic: str) -> int:
         """Return the number of partitions. Raises MissingTopicError, KafkaException."""
         name = self._prefix + topic
-        found = self._admin.list_topics(timeout=ASK_S).topics.get(name)
+        found = patiently(lambda: self._admin.list_topics(timeout=ASK_S)).topics.get(name)
         if found is None or found.error is not None:
             raise MissingTopicError(name)
         return len(found.partitions)
 
     def ends(self, *topics: str) -> dict[str, Ends]:
-        """Return the ends of what is committed."""
+        """Return the ends of what is committed. Raises MissingTopicError, KafkaException."""
+        return patiently(lambda: self._ends(topics))
+
+    def _ends(self, topics: Sequence[str]) -> dict[str, Ends]:
         wanted = {
             TopicPartition(self._prefix + topic, part): OffsetSpec.latest()  # type: ignore[no-untyped-call]
             for topic in topics
@@ -92,6 +109,7 @@ class Topics:
 
         Each partition comes in its order. `progress` is told of each batch.
         """
+        quiet_since: float | None = None
         waiting = {part: end for part, end in ends.items() if end > starts.get(part, 0)}
         name = self._prefix + topic
         with _consumer(self._brokers) as consumer:
@@ -105,7 +123,12 @@ class Topics:
                 for message in batch:
                     part, off, error = message.partition(), message.offset(), message.error()
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                        raise KafkaException(error)
+                        # The client goes on by itself once there is a leader.
+                        quiet_since = quiet_since or time.monotonic()
+                        if not is_soon_over(error) or time.monotonic() > quiet_since + PATIENCE_S:
+                            raise KafkaException(error)
+                        continue
+                    quiet_since = None
                     if part is None or off is None or part not in waiting:
                         continue
                     if error is None and off < waiting[part]:
@@ -113,6 +136,23 @@ class Topics:
                     if error is not None or off >= waiting[part] - 1:
                         del waiting[part]
                 progress(len(batch))
+
+
+def is_soon_over(error: KafkaError) -> bool:
+    """Say whether an error passes by itself: brokers answer, and will answer otherwise in a moment."""
+    return error.retriable() or error.code() in SOON_OVER
+
+
+def patiently(ask: Callable[[], Answer], patience_s: float = PATIENCE_S) -> Answer:
+    """Return what `ask` returns, asking again for so long as its errors are soon over. Raises KafkaException."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if not is_soon_over(error.args[0]) or time.monotonic() > deadline:
+                raise
+        time.sleep(ASK_AGAIN_S)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from atp.availability import atp_raw, available, channel_status, exposed, terms_of
+from atp.availability import atp_raw, available, channel_status, exposed, next_shown, terms_of
 from atp.book import Claim, Clock, Lots, Network, Position, Risk, Row, Summary, Supply, Transfer, unescape
 from atp.claims import standing, today_of
 from atp.events import SECOND
@@ -345,8 +345,7 @@ def _availability(sku: str, row: Summary) -> Iterator[tuple[Any, ...]]:
     for state in row.channels:
         if state.version:
             reading = channel_status(state.atp, terms_of(state), state.horizon)
-            following = next(((day, units) for day, units in state.horizon if units > 0), (None, None))
-            day, units = (None, None) if state.atp else following
+            day, units = next_shown(state.atp, terms_of(state), state.horizon) or (None, None)
             seen = state.orders_seen or None
             yield (
                 state.channel, sku, state.atp, reading, state.ring, state.pool, day, units, seen, state.version,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from atp.availability import atp_raw, available, channel_raw, channel_status, exposed, status, terms_of
+from atp.availability import atp_raw, available, channel_raw, channel_status, exposed, next_shown, status, terms_of
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
@@ -141,7 +141,7 @@ def _position(sku: str, location: str, row: Position, lots: Lots | None, today: 
                 "on_hand": touch.on_hand,
                 "sellable": touch.sellable,
             }
-            for touch in row.touches
+            for touch in sorted(row.touches, key=lambda touch: touch.event_time, reverse=True)
         ],
     }
 
@@ -150,7 +150,7 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
     answers = []
     for state in summary.channels:
         terms = terms_of(state)
-        dates = [{"date": day_text(day), "quantity": max(0, units)} for day, units in state.horizon]
+        following = next_shown(state.atp, terms, state.horizon)
         answers.append(
             {
                 "channel": state.channel,
@@ -169,12 +169,16 @@ def _availability(sku: str, summary: Summary) -> list[Answer]:
                 "excluded": list(terms.excluded),
                 "lag_s": terms.lag_s,
                 "buffer_rate": None if terms.rate is None else plain(terms.rate),
-                "next_available": None if state.atp else next((one for one in dates if one["quantity"]), None),
-                "horizon": dates,
+                "next_available": None if following is None else _dated(*following),
+                "horizon": [_dated(day, max(0, units)) for day, units in state.horizon],
                 "orders_seen_through": instant_or_none(state.orders_seen or None),
             }
         )
     return answers
+
+
+def _dated(day: int, units: int) -> Answer:
+    return {"date": day_text(day), "quantity": units}
 
 
 def _risk(rest: list[str], row: Risk) -> Answer:

@@ -137,7 +137,9 @@ class _Derivation:
             yield _step("expired", -position.expired, "their last day is over", last)
         for one in lots_at(position, row, today_of(tick_of(self._rows))):
             left = one["days_left"]
-            days = "" if left is None else ", expired" if left < 0 else f", {left} days left"
+            days = (
+                "" if left is None else ", expired" if left < 0 else f", {left} {'day' if left == 1 else 'days'} left"
+            )
             until = f"until {one['expiry']}{days}" if one["expiry"] else "nobody said until when"
             yield _step(
                 f"lot {one['lot']}" if one["lot"] else "of one last day", None, f"{one['units']} units {until}", last

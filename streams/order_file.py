@@ -12,6 +12,7 @@ import json
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -90,18 +91,19 @@ class Pinned:
     path: Path
 
 
-def pin(file: Path, bill_of: BillOf, now: int, *, write: bool = True) -> Pinned:
+def pin(file: Path, bill_of: BillOf, now: int, *, write: bool = True, anew: bool = False) -> Pinned:
     """Read an order, explode its kits and write both down, or read what was written down before.
 
-    `now` in microseconds. Raises: PoisonError for an order that cannot mean anything; FatalError where files cannot
-    be read or written, or where the file is not the one that was pinned.
+    `now` in microseconds. With `anew` it is as if nothing had been written down. Raises: PoisonError for an order that
+    cannot mean anything; FatalError where files cannot be read or written, or where the file is not the one that was
+    pinned.
     """
     content = _content(file)
     form = _read(content)
     path = file.with_name(f"{file.name}.pinned" + (f"-{form.attempt}" if form.attempt > 1 else ""))
     of = sha256(content).hexdigest()
-    cancelled = _cancelled(file).exists()
-    if path.exists():
+    cancelled = _cancelled(file).exists() and not anew
+    if path.exists() and not anew:
         known = json.loads(_content(path))
         if known["of"] != of:
             raise FatalError(
@@ -120,6 +122,17 @@ def pin(file: Path, bill_of: BillOf, now: int, *, write: bool = True) -> Pinned:
 def mark_cancelled(file: Path) -> None:
     """Write down that an order is ended for good, before its lines are. Raises: FatalError."""
     write_file(_cancelled(file), b"")
+
+
+def forget(file: Path) -> None:
+    """Delete what was written down of an order, beside its file. Raises: FatalError."""
+    try:
+        for one in (*file.parent.glob(f"{escape(file.name)}.pinned*"), _cancelled(file)):
+            one.unlink(missing_ok=True)
+    except OSError as error:
+        raise FatalError(
+            f"cannot delete {error.filename}: {error.strerror}. Delete it, then: atp reserve-order {file}"
+        ) from error
 
 
 def _cancelled(file: Path) -> Path:

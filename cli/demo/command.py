@@ -32,7 +32,7 @@ def demo(
     fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not at a pace to watch.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the demo's broker at the end.")] = False,
     scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="Tell one story instead, without the pipeline and with it; list: all.")
+        str, typer.Option(metavar="NAME", help="Tell one story instead, by its name or how that begins; list: all.")
     ] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
@@ -51,7 +51,7 @@ def demo(
 
         atp demo --scenario list
 
-        atp demo --scenario o185-channels-reserve-alone
+        atp demo --scenario o185
     """
     if scenario:
         tell(scenario, Console(stderr=json_, highlight=False), as_json=json_)

@@ -36,6 +36,7 @@ SOURCES = {"sale": "pos:1", "return": "pos:1", "pickup": "pos:1", "policy": "mdm
 STATES = (
     "granted",
     "horizon",
+    "next",
     "position",
     "availability",
     "variance",

@@ -1,6 +1,7 @@
 """`atp demo --scenario NAME`: one story, without the pipeline and with it, in memory and in an instant."""
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -9,25 +10,32 @@ from rich.console import Console
 
 from atp.effects import RequestDecided
 from avro_schemas.public_json import parse_line
+from cli.counted import counted
 from cli.stories.scenario import Scenario, scenarios
-from cli.stories.without import counted, without
+from cli.stories.without import without
 from streams.driver import TopologyDriver
 
 Json = dict[str, Any]
 
 
 def tell(name: str, console: Console, *, as_json: bool) -> None:
-    """Tell a story, or list them with `list`. Exits 1 where it does not end as it should, 2 where it is unknown."""
+    """Tell a story, or list them with `list`; the beginning of a name will do where it is that of one story alone.
+
+    Exits 1 where it does not end as it should, 2 where it is unknown.
+    """
     known = {story.name: story for story in scenarios()}
     if name == "list":
         for story in known.values():
             console.print(f"  {story.name:<28} {story.title}", markup=False, soft_wrap=True)
         console.print("Tell one: atp demo --scenario NAME")
         return
-    if name not in known:
-        typer.echo(f"there is no scenario {name}. See which there are: atp demo --scenario list", err=True)
+    meant = named(name, list(known))
+    if len(meant) != 1:
+        which = f"{name} may be {', '.join(meant)}" if meant else f"there is no scenario {name}"
+        one = meant[0] if meant else "list"
+        typer.echo(f"{which}. {'Name one' if meant else 'See which there are'}: atp demo --scenario {one}", err=True)
         raise typer.Exit(2)
-    story = known[name]
+    story = known[meant[0]]
     found = play(story)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
@@ -35,6 +43,22 @@ def tell(name: str, console: Console, *, as_json: bool) -> None:
         _print(console, story, found)
     if found["wrong"]:
         raise typer.Exit(1)
+
+
+def named(asked: str, names: list[str]) -> list[str]:
+    """Return the stories that may be meant: by name, by number (`S3` is `s03-...`), else by how the name begins."""
+    word = asked.casefold()
+    ways = (
+        [name for name in names if name == word],
+        [name for name in names if _number(name.partition("-")[0]) == _number(word)],
+        [name for name in names if name.startswith(word)],
+    )
+    return next(filter(None, ways), [])
+
+
+def _number(word: str) -> str:
+    """A story's number without the zeros that sort it."""
+    return re.sub(r"^([a-z]+)0+(?=\d)", r"\1", word)
 
 
 def play(story: Scenario) -> Json:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 
 from atp import events as e
 from atp.events import MINUTE, Event
+from cli.counted import counted
 
 
 @dataclass
@@ -146,11 +147,6 @@ class Without:
     def oversold(self) -> int:
         """Units promised that are not there."""
         return max(0, sum(self.promises.values()) - max(0, self.there))
-
-
-def counted(number: int, thing: str) -> str:
-    """Say a number of things: `1 unit`, `2 units`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def without(words: list[str]) -> Without:

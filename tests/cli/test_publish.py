@@ -81,6 +81,15 @@ def test_what_is_wrong_is_said_with_line_and_field(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_dry_run_finds_ends_with_what_to_do(tmp_path: Path) -> None:
+    found = publish(file_of(tmp_path, SALE, {**SALE, "quantity": 0}), "--dry-run")
+    assert "1  good event in 2 lines" in found.stdout
+    assert "1  of 2 lines refused" in found.stderr
+    assert found.stderr.strip().endswith(
+        "Correct these lines, and try again: the same command. Every field is in docs/events.md"
+    )
+
+
 def test_a_program_gets_line_field_and_cause(tmp_path: Path) -> None:
     found = publish(file_of(tmp_path, SALE, {**SALE, "quantity": 0}), "--dry-run", "--json")
     assert found.exit_code == 1

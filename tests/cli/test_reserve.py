@@ -1,6 +1,7 @@
 """`atp reserve` and `atp release`: what they send, what they say, and their exit codes, with a worker that answers."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from typer.testing import CliRunner, Result
 
 from atp.effects import RequestDecided
 from atp.errors import FatalError
-from atp.events import SECOND, Document, GoodsReceived
+from atp.events import DAY, SECOND, Document, GoodsReceived, MasterChanged, Ref, SupplierConfirmed, TimeTicked
 from avro_schemas import codec
+from avro_schemas.instants import instant
 from avro_schemas.public_json import parse_line
 from cli.main import app
+from streams.ledger import publish
 from streams.settings import Settings
 from tests.streams.rig import Rig, pipeline
 
@@ -100,6 +103,7 @@ def test_what_is_given_back_names_its_line() -> None:
         (["reserve", "A|B", "1", "--channel", "web"], "sku must be 1 to 64 characters"),
         (["reserve", "A", "0", "--channel", "web"], "should be greater than or equal to 1"),
         (["reserve", "A", "1"], "--channel"),
+        (["reserve", "A", "1", "--channel", "web", "--hold", "5x"], "Try: --hold 15m"),
         (["reserve", "A", "1", "--channel", "web", "--hold", "5x"], "a duration is a number and s, m, h or d"),
         (["reserve", "A", "1", "--channel", "web", "--hold", "5m", "--firm"], "a firm reservation does not run out"),
         (["reserve", "A", "1", "--channel", "web", "--at", "today"], "--at is a time like 2026-11-20T09:05:00Z"),
@@ -207,3 +211,141 @@ def test_an_order_of_a_sku_that_nobody_heard_of_is_not_asked_for(rig: Rig, tmp_p
     assert {one.sku for one in decisions(rig)} == {"A", "UNHEARD"}
     order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "A", "quantity": 1}]}))
     assert run("reserve-order", str(order)).exit_code == 0
+
+
+def test_what_is_no_matter_of_stock_is_said_to_be_none(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock(rig, 5, "LAMP-OAK")
+    now = time.time_ns() // 1000 - SECOND
+    day = instant(now + 3 * DAY)[:10]
+    publish(
+        [
+            TimeTicked(source="clock", document=Document("tick", "1", 1), event_time=now),
+            MasterChanged(
+                source="pim", document=Document("bill", "K", 1), event_time=now, kit="KIT", components={"LAMP-OAK": 2}
+            ),
+            SupplierConfirmed(
+                source="edi", document=Document("confirmation", "CF", 1), event_time=now, sku="LAMP-OAK", location="S1",
+                quantity=40, purchase_order=Ref("PO-1", 1), eta=day,
+            ),
+        ],
+        rig.settings,
+        rig.brokers,
+    )  # fmt: skip
+    rig.worker(topology=None, until_idle=None).wait_for("assigned")
+    assert asked("LAMP-OAK", "1", "--timeout", "40")["decision"] == "accepted"
+    for wrong in ("LAMPOAK", "lamp-oak"):
+        typo = run("reserve", wrong, "1", "--channel", "web")
+        assert typo.exit_code == 1
+        assert f"no event names SKU {wrong}" in typo.stdout
+        assert typo.stdout.strip().endswith("Did you mean LAMP-OAK? See: atp show LAMP-OAK")
+    assert "atp availability --channel all" in run("reserve", "ZZZ", "1", "--channel", "web").stdout
+
+    later = run("reserve", "LAMP-OAK", "30", "--channel", "web", "--order", "O-1")
+    assert later.stdout.strip().endswith(f"44 can be had for {day}, as announced: the same command with --need {day}")
+    assert asked("LAMP-OAK", "30", "--order", "O-1", "--need", day)["decision"] == "accepted"
+    more = run("reserve", "LAMP-OAK", "300", "--channel", "web")
+    assert more.stdout.strip().endswith("See what holds the rest: atp explain LAMP-OAK --channel web")
+
+    kit = run("reserve", "KIT", "1", "--channel", "web", "--order", "O-2", "--location", "S1")
+    assert (kit.exit_code, "KIT is a kit" in kit.stdout) == (1, True)
+    # What it says to do next does what it says.
+    order = re.findall(r"echo '(.*)' > order.json; atp reserve-order order.json", kit.stdout)
+    monkeypatch.chdir(tmp_path)
+    Path("order.json").write_text(order[0])
+    assert run("reserve-order", "order.json").stdout.startswith("accepted: order O-2")
+
+
+def test_an_order_starts_over_where_the_topics_are_new(rig: Rig, tmp_path: Path) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    asked("A", "1", "--timeout", "40")
+    order = tmp_path / "O-1.json"
+    order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "A", "quantity": 2}]}))
+    # Left behind by runs on topics that are gone.
+    for name in ("O-1.json.pinned", "O-1.json.cancelled"):
+        (tmp_path / name).write_text("")
+    refused = run("reserve-order", str(order), "--start-over", "--cancel")
+    assert refused.exit_code == 2
+    refused = run("reserve-order", str(order), "--start-over")
+    assert refused.exit_code == 0, refused.output
+    assert refused.stdout.startswith("accepted: order O-1")
+    # And not where they know of it: what was decided stays so.
+    assert run("reserve-order", str(order), "--cancel").exit_code == 0
+    ended = run("reserve-order", str(order))
+    assert ended.exit_code == 1
+    assert f"atp reserve-order {order} --start-over" in ended.stderr
+    again = run("reserve-order", str(order), "--start-over")
+    assert again.exit_code == 1
+    assert "these topics know order O-1 already, by its claims of A" in again.stderr
+    assert (tmp_path / "O-1.json.cancelled").exists()
+
+
+# Given back ------------------------------------------------------------------------------------------------
+
+
+def released(*words: str, code: int = 0) -> dict[str, Any]:
+    """Give back, and return what is said as JSON."""
+    found = run("release", *words, "--json")
+    assert found.exit_code == code, found.output
+    return dict(json.loads(found.stdout.splitlines()[0]))
+
+
+def test_no_more_is_given_back_than_is_held(rig: Rig) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    asked("A", "3", "--order", "O-1", "--line", "2", "--timeout", "40")
+    unknown = run("release", "A", "1", "--order", "O-9")
+    assert unknown.exit_code == 1
+    assert "released 0: nothing of A is held under order O-9 line 1: nobody reserved any under it" in unknown.stderr
+    assert "See what is held: atp show A" in unknown.stderr
+    wrong_line = run("release", "A", "--order", "O-1")
+    assert wrong_line.exit_code == 1
+    assert "Its line 2 holds some: atp release A --order O-1 --line 2" in wrong_line.stderr
+
+    said = run("release", "A", "1", "--order", "O-1", "--line", "2")
+    assert said.stdout.startswith("released 1 of A, order O-1 line 2: it holds 2 still")
+    over = released("A", "7", "--order", "O-1", "--line", "2", code=1)
+    assert (over["asked"], over["units"], over["held"], over["outcome"]) == (7, 2, 2, "released")
+    again = released("A", "7", "--order", "O-1", "--line", "2", code=1)
+    assert (again["outcome"], again["why"]) == ("nothing", "all of it was given back before")
+    # What was asked for and not held is not owed by what the line takes later.
+    assert asked("A", "5", "--order", "O-1", "--line", "2")["decision"] == "accepted"
+    assert released("A", "--order", "O-1", "--line", "2")["units"] == 5
+    assert released("A", "--order", "O-1", "--line", "2", code=1)["why"] == "it was cancelled"
+
+
+def test_a_release_of_one_name_counts_once(rig: Rig) -> None:
+    stock(rig, 5)
+    worker = rig.worker(until_idle=None)
+    worker.wait_for("assigned")
+    asked("A", "4", "--order", "O-1", "--timeout", "40")
+    first = released("A", "1", "--order", "O-1", "--release-id", "RL-1")
+    assert (first["units"], first["held"], first["again"]) == (1, 4, False)
+    second = released("A", "1", "--order", "O-1", "--release-id", "RL-1")
+    assert (second["units"], second["held"], second["again"]) == (1, 3, True)
+    for other in (["A", "2", "--order", "O-2"], ["A", "--order", "O-1"]):
+        refused = run("release", *other, "--release-id", "RL-1")
+        assert refused.exit_code == 2
+        assert "was used before, for 1 of A, order O-1" in " ".join(refused.output.replace("│", " ").split())
+
+    # With nobody to fold it the outcome is unknown, and the same name gives back nothing twice.
+    worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+    words = ("release", "A", "2", "--order", "O-1", "--release-id", "RL-2", "--timeout", "0.5")
+    for _ in range(2):
+        with pytest.raises(FatalError, match="the same command with --release-id RL-2"):
+            run(*words)
+    with pytest.raises(FatalError, match="nothing is released: events of A were not folded"):
+        run("release", "A", "1", "--order", "O-1", "--timeout", "0.5")
+    # A request without an answer can be given up all the same: a cancelled line holds nothing, whatever the answer is.
+    with pytest.raises(FatalError, match="whether the units are reserved is unknown"):
+        run("reserve", "A", "1", "--channel", "web", "--order", "O-3", "--timeout", "0.5")
+    with pytest.raises(FatalError, match="It counts as soon as a worker folds it"):
+        run("release", "A", "--order", "O-3", "--timeout", "0.5")
+    rig.worker(until_idle=None)
+    third = released("A", "2", "--order", "O-1", "--release-id", "RL-2", "--timeout", "40")
+    assert (third["units"], third["held"], third["again"]) == (2, 1, True)
+    assert released("A", "--order", "O-3", code=1)["why"] == "it was cancelled"
+    assert rig.dead_letters() == []

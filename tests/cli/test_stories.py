@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.stories.scenario import Scenario, scenarios
-from cli.stories.told import play
+from cli.stories.told import named, play
 
 STORIES = scenarios()
 ATP = Path(sys.executable).with_name("atp")
@@ -51,3 +51,27 @@ def test_an_unknown_story_says_where_the_others_are() -> None:
     assert told.returncode == 2
     assert "atp demo --scenario list" in told.stderr
     assert "s14-cancellation" in atp("demo", "--scenario", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("s05-short-delivery", ["s05-short-delivery"]),
+        ("S3", ["s03-store-stock-half-an-hour-old"]),
+        ("s1", ["s01-promotion-across-channels"]),
+        ("o187", ["o187-refund-without-goods"]),
+        ("late", ["late-marketplace"]),
+        ("o19", ["o191-pick-moved-in-the-warehouse", "o193-stale-shelf-for-same-day", "o195-receipt-comes-late"]),
+        ("nowhere", []),
+    ],
+)
+def test_a_story_is_found_by_the_beginning_of_its_name(asked: str, meant: list[str]) -> None:
+    assert named(asked, [story.name for story in STORIES])[:3] == meant
+
+
+def test_a_beginning_that_many_have_lists_them() -> None:
+    told = atp("demo", "--scenario", "o18")
+    assert told.returncode == 2
+    for words in ("o18 may be o185-channels-reserve-alone, o186-", "atp demo --scenario o185-channels-reserve-alone"):
+        assert words in told.stderr
+    assert "web is granted 7 of 14 units" in atp("demo", "--scenario", "O185").stdout

@@ -79,15 +79,20 @@ class ChannelAnswer:
     levels: tuple[int, ...] = ()
     """A_d for today and the days after it; empty before the first tick."""
     buffer: int = 0
+    share: int = 100
+    cap: int | None = None
     low_at: int = 0
     sells_ahead: str = "never"
     """What it says where it shows nothing now, but something on some day."""
 
     @property
     def next_available(self) -> tuple[int, int] | None:
-        """(days from today, units) of the first day with something to promise, where there is nothing now."""
-        found = [(d, units) for d, units in enumerate(self.levels) if units >= 1]
-        return found[0] if self.atp == 0 and found else None
+        """(days from today, units) of the first day of which something would be shown, where nothing is now."""
+        if self.atp:
+            return None
+        shown = [self.share * units // 100 - self.buffer for units in self.levels]
+        most = max(shown, default=0) if self.cap is None else self.cap
+        return next(((d, min(units, most)) for d, units in enumerate(shown) if min(units, most) > 0), None)
 
     @property
     def status(self) -> str:
@@ -410,6 +415,8 @@ class Network:
             priority=fence.priority if fence.open else None,
             levels=levels,
             buffer=held,
+            share=share,
+            cap=cap if isinstance(cap, int) else None,
             low_at=number(parameter(self.j, "low_at", sku=self.sku, location=None, channel=channel), 0),
             sells_ahead=ahead if isinstance(ahead, str) and coming else "never",
         )

@@ -269,7 +269,7 @@ def differences(folded: Folded, model: Answer) -> list[str]:
             compare(f"pool of {name}", state.pool, channel.pool)
             compare(f"buffer of {name}", terms_of(state).buffer, channel.buffer)
             compare(f"days of {name}", changes(by_day(state, channel)), changes(channel.levels))
-            if channel.levels and channel.levels[0] <= 0:  # else it is terms that leave nothing, on every day
+            if channel.levels:
                 compare(f"next day of {name}", next_day(folded, name, model), channel.next_available)
             told = folded.answers.get(f"{name[1]}|{name[0]}")
             if told is not None:

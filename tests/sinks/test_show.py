@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from atp.book import (
     CLOCK_KEY,
     POLICIES_KEY,
+    Bills,
     ChannelState,
     ChannelTerms,
     Clock,
@@ -22,11 +24,13 @@ from atp.book import (
     Risk,
     Row,
     Summary,
+    Touch,
     Transfer,
+    bills_key,
 )
 from atp.events import PolicyFields
 from cli.main import app
-from cli.show import explain_channel, explain_position, paper
+from cli.show import explain_channel, explain_position, paper, print_answer
 from streams import reader, slot
 from streams.answer import answer
 from streams.reader import MappingRows, ask_worker, look_up, read_changelog
@@ -121,6 +125,43 @@ def test_why_is_said_in_words() -> None:
     assert "not eligible" in explain_position({**first, "eligible": False})
     assert explain_channel(found["availability"][1]) == "ATP 0 OUT: pool 2 of S1, 50 % of it, less buffer 1"
     assert paper("pos:S1|receipt|T%7C1|2|SaleRecorded|A") == "receipt T|1 line 2 of pos:S1"
+
+
+def test_a_kit_that_nobody_assembles_is_shown_by_its_parts_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    part = {"sku": "SLAT", "needed": 14, "avail": 20, "kits": 1, "exposed": {"S1": 20}}
+    one = {"channel": "all", "atp": 1, "status": "IN_STOCK", "assembled": 0, "at_nodes": 1, "by_parts": 1, "cap": None}
+    where = {"source": "changelog", "partition": 0, "position": 5, "substitutes": []}
+    summary = rows_of("SET")["s|SET"]
+    assert isinstance(summary, Summary)
+    kit = {"kit": [{**one, "binds": ["SLAT"], "parts": [part]}]}
+    rows: dict[str, Row] = {bills_key("SET"): Bills(said=(), in_force={"SLAT": 14}), "s|SET": replace(summary, clock=0)}
+    print_answer({**answer(MappingRows(rows), "SET"), **where, **kit})
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].startswith("SET, no event of its own heard (")
+    assert (said.count("ATP"), "ATP 1 IN_STOCK" in said, "assembled)" in said, "on hand" in said) == (
+        1,
+        True,
+        False,
+        False,
+    )
+    assert "SLAT: 14 needed, 20 avail: 1 kit; exposed at S1 20" in said
+    print_answer({**answer(MappingRows({**rows, "p|SET|S1": position(2)}), "SET"), **where, **kit})
+    said = capsys.readouterr().out
+    assert ("on hand" in said, "(those above are what is assembled)" in said) == (True, True)
+
+
+def test_the_last_events_are_the_latest_first_whatever_came_when(capsys: pytest.CaptureFixture[str]) -> None:
+    touches = tuple(
+        Touch(
+            type="SaleRecorded", key=f"pos|receipt|T-{n}|1|SaleRecorded|A", event_time=NOON + n, on_hand=-1, sellable=-1
+        )
+        for n in (2, 3, 1)
+    )
+    risk = Risk(id="r", severity="CRITICAL", opened_at=NOON, calm_since=None, quantity=4)
+    found = answer(MappingRows({"p|A|S1": replace(position(1), touches=touches), "r|A|oversold|": risk}), "A")
+    assert [one["key"].split("|")[2] for one in found["positions"][0]["last_events"]] == ["T-3", "T-2", "T-1"]
+    print_answer({**found, "source": "changelog", "partition": 0, "position": 5, "substitutes": []})
+    assert "CRITICAL oversold: 4, since" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -119,9 +119,12 @@ def test_differences_are_told_in_figures() -> None:
         "opened HIGH negative_stock S1: -23",
         "opened HIGH negative_stock S1: count this location",
         "proposed count at S1: count this SKU",
-        "oversold: severity none -> CRITICAL",
+        "opened CRITICAL oversold: ",
+        "web: new, atp 0, status OUT",
     ):
         assert words in text
+    assert "none ->" not in text
+    assert (text.count("\nrisks\n"), text.count("\nrisks told\n")) == (0, 1)
 
 
 def test_a_worker_is_asked_for_every_row_of_the_sku() -> None:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,8 @@ class View:
     """How a SKU reads through a channel."""
     horizon: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     """What may be promised for each of the next days, by SKU and channel."""
+    following: dict[tuple[str, str], tuple[int, int] | None] = field(default_factory=dict)
+    """Where nothing is shown now: days from today, and units of the first day of which something will be."""
     opened: int | None = None
     """Risks ever opened; None where nobody counted."""
     exceptions: dict[tuple[str, str], ExceptionChanged] | None = None
@@ -164,6 +167,7 @@ def of_driver(driver: TopologyDriver) -> View:
         erp=erp,
         statuses={(a.sku, a.channel): a.status for a in driver.availability()},
         horizon={(a.sku, a.channel): by_day(a.horizon) for a in driver.availability()},
+        following={(a.sku, a.channel): following(a) for a in driver.availability()},
         exceptions={(e.kind, e.scope): e for e in driver.exceptions()},
         advice={(a.kind, a.location): a.quantity for a in driver.advice()},
         days=days,
@@ -186,7 +190,17 @@ def of_model(model: Answer) -> View:
         days=model.days,
         statuses={key: one.status for key, one in model.channels.items()},
         horizon={key: [max(0, units) for units in one.levels[:DAYS_SHOWN]] for key, one in model.channels.items()},
+        following={key: one.next_available for key, one in model.channels.items()},
     )
+
+
+def following(answer: AvailabilityChanged) -> tuple[int, int] | None:
+    """The first day of which something will be shown, counted from today, and how much."""
+    first = answer.next_available
+    if first is None:
+        return None
+    today = date.fromisoformat(answer.horizon[0].date)
+    return (date.fromisoformat(first.date) - today).days, first.quantity
 
 
 def wrong(scenario: Scenario, view: View) -> list[str]:
@@ -207,6 +221,10 @@ def stands(state: str, view: View) -> bool:
             return found == (int(units), reading)
         case ["horizon", sku, channel, *units]:
             return view.horizon.get((sku, channel), [])[: len(units)] == list(map(int, units))
+        case ["next", sku, channel, "never"]:
+            return view.following.get((sku, channel)) is None
+        case ["next", sku, channel, days, units]:
+            return view.following.get((sku, channel)) == (int(days), int(units))
         case ["variance", name, "expected", expected, "observed", observed]:
             return view.variances.get(name) == (int(expected), int(observed))
         case ["no", "variance"]:
