@@ -2,7 +2,7 @@
 
 A count states what was there at `as_of`; what it covers is already in it. Everything is recomputed from the
 position's own history inside the window, so a late delta, a late count and a revised count need no rules of
-their own. Source: docs/domain.md section 4.
+their own. A count from before the window is carried on from what it expected. Source: docs/domain.md section 4.
 """
 
 from collections.abc import Iterator, Sequence
