@@ -5,6 +5,7 @@ of the set of facts, not of their order or number. Source: docs/domain.md.
 """
 
 from dataclasses import replace
+from itertools import dropwhile
 from typing import Literal, get_args
 
 from atp.admission import compare, digest, rank_of, reversal_rank
@@ -50,6 +51,7 @@ from atp.book import (
 from atp.catalogue import legs_of
 from atp.causes import TELLING, attend, heard, refused, run_out, take_in
 from atp.claims import marks_of, picked_at, standing, today_of
+from atp.counts import in_order
 from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import (
@@ -462,18 +464,22 @@ def _sweep(draft: Draft, sku: str, summary: Summary, now: int, oldest: int, wind
 def _forget_counts(draft: Draft, sku: str, first: int) -> set[str]:
     """Forget counts that nothing restates any more; return where some are left that picked goods are added to.
 
-    `first` is the earliest time of a movement that may be taken back. A count that may be is known itself.
+    `first` is the earliest time of a movement that may be taken back. A count that may be is known itself, and whatever
+    changes restates all counts after it.
     """
     picking: set[str] = set()
     for key, row in list(draft.scan(position_key(sku, ""))):
         if not isinstance(row, Position) or not row.counts:
             continue
         kept = tuple(
-            count
-            for count in row.counts
-            if max(count.as_of, count.event_time) >= first or draft.get(evidence_key(sku, count.key)) is not None
+            dropwhile(
+                lambda count: (
+                    max(count.as_of, count.event_time) < first and draft.get(evidence_key(sku, count.key)) is None
+                ),
+                in_order(row.counts),
+            )
         )
-        if kept != row.counts:
+        if len(kept) < len(row.counts):
             draft.put(key, replace(row, counts=kept))
         if any(count.excludes for count in kept):
             picking.add(key.rsplit("|", 1)[1])

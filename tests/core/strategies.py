@@ -46,6 +46,7 @@ from atp.events import (
     ReservationRequested,
     ReturnDispositioned,
     ReturnReceived,
+    Reversal,
     SaleRecorded,
     SaleVoided,
     ShipmentConfirmed,
@@ -456,13 +457,25 @@ def shuffled(draw: st.DrawFn, events: list[Event]) -> list[Event]:
 def weeks(draw: st.DrawFn) -> list[Event]:
     """Counts, movements and what takes them back, over two windows, each heard within days of its time.
 
-    No count names a source's sequence: numbers that do not rise with time may be covered by counts long forgotten.
+    No count names a source's sequence: numbers that do not rise with time may be covered by counts long forgotten. And
+    nothing is said of a paper that the window has forgotten: what numbers used again mean is a test of its own.
     """
     kinds = (SaleRecorded, GoodsReceived, StatusChanged, TransferShipped, CountRecorded, CountRecorded)
     world = World(places=PLACES[1:], kinds=kinds, step=40 * HOUR, others=7)
     events = [_by_time(event) for event in draw(calm(within=world))]
     heard = [event.event_time + draw(st.integers(0, 6)) * DAY for event in events]
-    return [event for _, event in sorted(zip(heard, events, strict=True), key=lambda pair: pair[0])]
+    log: list[Event] = []
+    known: dict[object, int] = {}
+    for time, event in sorted(zip(heard, events, strict=True), key=lambda pair: pair[0]):
+        paper = event.reverses if isinstance(event, Reversal) else _named(event)
+        if time <= known.get(paper, time) + 7 * DAY:
+            known[paper] = max(known.get(paper, 0), event.event_time)
+            log.append(event)
+    return log
+
+
+def _named(event: Event) -> EventRef:
+    return EventRef(type(event).__name__, event.source, event.document)
 
 
 def _by_time(event: Event) -> Event:
