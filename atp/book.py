@@ -181,7 +181,7 @@ class Summary:
 
 @immutable
 class Count:
-    """A count in force at a position, inside the window."""
+    """A count in force at a position, as long as something may restate it or take it back."""
 
     key: str
     as_of: int

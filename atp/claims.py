@@ -207,6 +207,11 @@ def picked_and_open(claim: Claim, location: str, time: int) -> int:
     return max(0, units)
 
 
+def picked_at(claim: Claim) -> set[str]:
+    """Locations where something of a line was picked."""
+    return {text.split("|")[1] for text in claim.tally if text.startswith("picked|")}
+
+
 def marks_of(event: Fact) -> tuple[Mark, ...]:
     """What an event says of lines of claims and of supply; nothing for most events of goods."""
     sku, units, here = event.sku, event.quantity, event.location

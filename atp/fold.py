@@ -5,6 +5,7 @@ of the set of facts, not of their order or number. Source: docs/domain.md.
 """
 
 from dataclasses import replace
+from itertools import dropwhile
 from typing import Literal, get_args
 
 from atp.admission import compare, digest, rank_of, reversal_rank
@@ -49,7 +50,8 @@ from atp.book import (
 )
 from atp.catalogue import legs_of
 from atp.causes import TELLING, attend, heard, refused, run_out, take_in
-from atp.claims import marks_of, standing, today_of
+from atp.claims import marks_of, picked_at, standing, today_of
+from atp.counts import in_order
 from atp.draft import Draft
 from atp.effects import Cause
 from atp.events import (
@@ -188,7 +190,7 @@ def _fact(rows: Rows, event: Fact | Reversal, frame: Frame, tick: int | None) ->
         take_in(draft, event, key, known is not None, now)
     attend(draft, max(now, tick or 0))
     if now - summary.swept > frame.window:
-        summary = _sweep(draft, sku, summary, now, oldest_of(now, tick, frame))
+        summary = _sweep(draft, sku, summary, now, oldest_of(now, tick, frame), frame.window)
     draft.put(summary_key(sku), summary)
     outcome = Outcome(
         verdict="superseded" if verdict == "superseded" else "folded",
@@ -416,16 +418,25 @@ def _tick(rows: Rows, event: TimeTicked, frame: Frame, last: int | None) -> Outc
     return Outcome(verdict="folded", changes=draft.changes, effects=tuple(draft.effects))
 
 
-def _sweep(draft: Draft, sku: str, summary: Summary, now: int, oldest: int) -> Summary:
-    """Forget evidence, answers and closed lines that the window has passed."""
+def _sweep(draft: Draft, sku: str, summary: Summary, now: int, oldest: int, window: int) -> Summary:
+    """Forget evidence, counts and answers that the window has passed, and closed lines once it has passed them twice.
+
+    What is dated at the begin of the window may be of a line of which the rest was said up to a window earlier.
+    """
+    first = oldest
     for key, row in list(draft.scan(evidence_key(sku, ""))):
         if isinstance(row, Evidence) and row.last_time < oldest:
             draft.put(key, None)
+        elif isinstance(row, Evidence) and row.legs:
+            first = min(first, row.event_time)
+    picking = _forget_counts(draft, sku, first)
     for key, row in list(draft.scan(transfer_key(sku, ""))):
-        if isinstance(row, Transfer) and row.open == 0 and row.last_time < oldest:
+        if isinstance(row, Transfer) and row.open == 0 and row.last_time < oldest - window:
             draft.put(key, None)
     for key, row in list(draft.scan(claim_key(sku, ""))):
-        if isinstance(row, Claim) and row.last_time < oldest and not standing(row, draft.tick).open:
+        if not isinstance(row, Claim) or row.last_time >= oldest - window or standing(row, draft.tick).open:
+            continue
+        if picking.isdisjoint(picked_at(row)):
             draft.put(key, None)
     for key, row in list(draft.scan(decision_key(sku, ""))):
         if isinstance(row, Decision) and row.event_time < oldest:
@@ -448,6 +459,31 @@ def _sweep(draft: Draft, sku: str, summary: Summary, now: int, oldest: int) -> S
             draft.put(network_key(sku), None)
             summary = replace(summary, promised=False)
     return replace(summary, swept=now)
+
+
+def _forget_counts(draft: Draft, sku: str, first: int) -> set[str]:
+    """Forget counts that nothing restates any more; return where some are left that picked goods are added to.
+
+    `first` is the earliest time of a movement that may be taken back. A count that may be is known itself, and whatever
+    changes restates all counts after it.
+    """
+    picking: set[str] = set()
+    for key, row in list(draft.scan(position_key(sku, ""))):
+        if not isinstance(row, Position) or not row.counts:
+            continue
+        kept = tuple(
+            dropwhile(
+                lambda count: (
+                    max(count.as_of, count.event_time) < first and draft.get(evidence_key(sku, count.key)) is None
+                ),
+                in_order(row.counts),
+            )
+        )
+        if len(kept) < len(row.counts):
+            draft.put(key, replace(row, counts=kept))
+        if any(count.excludes for count in kept):
+            picking.add(key.rsplit("|", 1)[1])
+    return picking
 
 
 def _evidence(rows: Rows | Draft, sku: str, key: str, oldest: int) -> Evidence | None:

@@ -30,7 +30,7 @@ from atp.book import (
 )
 from atp.catalogue import COUNT_VAR, CUSTOMER, words
 from atp.claims import Standing, day_text, is_transfer, picked_and_open, standing
-from atp.counts import Delta, Vector, covers, expect, variances
+from atp.counts import Delta, Vector, covers, expect, expect_of_old, variances
 from atp.draft import Draft
 from atp.events import DAY
 from atp.past import moved_at
@@ -336,14 +336,13 @@ class Ledger:
             terms = NodeTerms(safety_stock=known.safety_stock, eligible=known.eligible, low_at=known.low_at)
         covered = False
         if kept:
-            kept = tuple(count for count in kept if count.as_of >= self.oldest)
             covered = any(
                 covers(count, v.event_time, v.source, v.source_seq) or (count.excludes and v.marks)
                 for count in kept
                 for v in versions
             )
         if dropped or added or covered:
-            buckets, kept = self._recount(location, buckets, kept, dropped, added)
+            buckets, kept = self._recount(location, buckets, kept, touch[1], versions, dropped, added)
         lotted = location in self.lots or (known is not None and known.lotted)
         if lotted and versions:
             self._tell_unnamed(location, versions)
@@ -382,34 +381,52 @@ class Ledger:
             self.waits_for_calm = True
 
     def _recount(
-        self, location: str, buckets: list[int], kept: tuple[Count, ...], dropped: str, added: Count | None
+        self,
+        location: str,
+        buckets: list[int],
+        kept: tuple[Count, ...],
+        event_key: str,
+        versions: Sequence[Evidence],
+        dropped: str,
+        added: Count | None,
     ) -> tuple[list[int], tuple[Count, ...]]:
         """Work out anew what every count of the position should have found."""
+        if added and not dropped:
+            # Where the window forgot the key, another count is known under it: what that one found stays in the book.
+            kept = tuple(count for count in kept if count.key != added.key)
         before = {count.key: count for count in kept}
-        wanted = [count for count in kept if count.key != dropped] + ([added] if added else [])
-        if any(count.excludes for count in wanted):
+        wanted = [count for count in kept if count.key != dropped]
+        if any(count.excludes for count in (*wanted, *((added,) if added else ()))):
             picked = self._picked(location)
             wanted = [_with_picked(count, location, picked) if count.excludes else count for count in wanted]
-        deltas = self._history(location)
+            added = _with_picked(added, location, picked) if added and added.excludes else added
+        known = self._history(location)
+        were = [delta for delta in known if delta.key != event_key]
+        were += [delta for version in versions[:-1] if (delta := _delta(event_key, version, location))]
+        deltas = [delta for delta in known if delta.event_time >= self.oldest]
+        old = [count for count in wanted if count.as_of < self.oldest]
+        restated, varied = expect_of_old([count for count in kept if count.as_of < self.oldest], old, were, known)
         moved = [sum(column) for column in zip(EMPTY, *(delta.vector for delta in deltas), strict=True)]
-        base = [have - move - found for have, move, found in zip(buckets, moved, variances(kept), strict=True)]
+        found = variances([count for count in kept if count.as_of >= self.oldest])
+        base = [have + more - move - was for have, more, move, was in zip(buckets, varied, moved, found, strict=True)]
+        recent = [count for count in wanted if count.as_of >= self.oldest] + ([added] if added else [])
         result: list[Count] = []
-        for count, expected in expect(wanted, deltas, base):
-            known = before.pop(count.key, None)
-            same = known is not None and (known.rank, known.quantity) == (count.rank, count.quantity)
-            if known is not None and same and known.expected == expected:
-                result.append(known)
+        for count, expected in (*restated, *expect(recent, old, deltas, base)):
+            was = before.pop(count.key, None)
+            same = was is not None and (was.rank, was.quantity) == (count.rank, count.quantity)
+            if was is not None and same and was.expected == expected:
+                result.append(was)
                 continue
-            restated = count_variance(self.draft, self.sku, location, known, count, expected, deltas)
-            change = restated.variance - (known.variance if known and known.bucket == count.bucket else 0)
-            if known is not None and known.bucket != count.bucket:
-                self._vary(location, known, restated.restatement, -known.variance, "moved")
-            self._vary(location, restated, restated.restatement, change, "")
-            result.append(restated)
+            after = count_variance(self.draft, self.sku, location, was, count, expected, deltas)
+            change = after.variance - (was.variance if was and was.bucket == count.bucket else 0)
+            if was is not None and was.bucket != count.bucket:
+                self._vary(location, was, after.restatement, -was.variance, "moved")
+            self._vary(location, after, after.restatement, change, "")
+            result.append(after)
         for gone in before.values():
             count_variance(self.draft, self.sku, location, gone, None, gone.expected, deltas)
             self._vary(location, gone, gone.restatement + 1, -gone.variance, "dropped")
-        found = variances(result)
+        found = variances([count for count in result if count.as_of >= self.oldest])
         return [start + move + more for start, move, more in zip(base, moved, found, strict=True)], tuple(result)
 
     def _picked(self, location: str) -> list[Claim]:
@@ -429,25 +446,14 @@ class Ledger:
         post_variance(self.draft, self.sku, location, count.bucket, count.key, rank, step, count.as_of, change)
 
     def _history(self, location: str) -> list[Delta]:
-        """The deltas in force at the position, inside the window."""
-        deltas = []
+        """The deltas in force at the position of which something is known still, dated in the window or before it."""
         prefix = evidence_key(self.sku, "")
-        for key, row in self.draft.scan(prefix):
-            if not isinstance(row, Evidence) or not row.legs or row.event_time < self.oldest:
-                continue
-            moves = Moves()
-            moves.add(row, 1)
-            if (vector := moves.vectors.get(location)) is not None:
-                deltas.append(
-                    Delta(
-                        key=key[len(prefix) :],
-                        event_time=row.event_time,
-                        source=row.source,
-                        source_seq=row.source_seq,
-                        vector=vector,
-                    )
-                )
-        return deltas
+        return [
+            delta
+            for key, row in self.draft.scan(prefix)
+            if isinstance(row, Evidence) and row.legs and row.last_time >= self.oldest
+            if (delta := _delta(key[len(prefix) :], row, location))
+        ]
 
     def _settle_transfers(self, moves: Moves, event_time: int) -> dict[str, int]:
         """Move transfer lines; return what each destination expects more than before."""
@@ -485,6 +491,16 @@ class Ledger:
                 inbound[destination] = inbound.get(destination, 0) + now
             self.draft.put(key, transfer_variance(self.draft, self.sku, line, after, self.clock))
         return {place: units for place, units in inbound.items() if units}
+
+
+def _delta(key: str, version: Evidence, location: str) -> Delta | None:
+    """What a version moves at a location; None where that is nothing."""
+    moves = Moves()
+    moves.add(version, 1)
+    if (vector := moves.vectors.get(location)) is None:
+        return None
+    time, source, seq = version.event_time, version.source, version.source_seq
+    return Delta(key=key, event_time=time, source=source, source_seq=seq, vector=vector)
 
 
 def _with_picked(count: Count, location: str, picked: Sequence[Claim]) -> Count:

@@ -55,7 +55,9 @@ WITH named AS (
     UNION
     SELECT part, sku, channel FROM in_force WHERE sku <> '' AND channel <> ''
     UNION
-    SELECT k.part, k.sku, r.channel FROM skus k JOIN rules r ON r.part = k.part WHERE r.sku = '' AND r.channel <> ''
+    -- Any version of a policy declares its channel, also one that another has replaced.
+    SELECT k.part, k.sku, f.channel FROM skus k JOIN facts f ON f.part = k.part
+    WHERE f.type = 'PolicyChanged' AND f.sku = '' AND f.channel <> '' AND f.verdict IN ('counts', 'superseded')
     UNION
     SELECT part, sku, 'all' FROM skus
 )

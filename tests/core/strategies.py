@@ -46,6 +46,7 @@ from atp.events import (
     ReservationRequested,
     ReturnDispositioned,
     ReturnReceived,
+    Reversal,
     SaleRecorded,
     SaleVoided,
     ShipmentConfirmed,
@@ -403,13 +404,13 @@ def shops(draw: st.DrawFn, world: World) -> list[Event]:
 
 
 @st.composite
-def calm(draw: st.DrawFn, size: int = 14, *, promises: bool = False) -> list[Event]:
+def calm(draw: st.DrawFn, size: int = 14, *, promises: bool = False, within: World | None = None) -> list[Event]:
     """A list without conflicts, all inside the window: its order means nothing.
 
     With `promises` there are orders, supply and ring-fences too. Requests are not: what they come to is decided
     once, in the order in which they are heard; a decision that was logged is an event as all others are.
     """
-    world = draw(worlds(promises=promises))
+    world = within or draw(worlds(promises=promises))
     events: list[Event] = draw(shops(world)) if promises else []
     lines: list[Fact] = []
     for n in range(draw(st.integers(1, size))):
@@ -450,6 +451,39 @@ def shuffled(draw: st.DrawFn, events: list[Event]) -> list[Event]:
     """The same events in another order, each one to three times, resends with other transport ids."""
     copies = [stamp(e, n) for e in events for n in range(draw(st.integers(1, 3)))]
     return list(draw(st.permutations(copies)))
+
+
+@st.composite
+def weeks(draw: st.DrawFn) -> list[Event]:
+    """Counts, movements and what takes them back, over two windows, each heard within days of its time.
+
+    No count names a source's sequence: numbers that do not rise with time may be covered by counts long forgotten. And
+    nothing is said of a paper that the window has forgotten: what numbers used again mean is a test of its own.
+    """
+    kinds = (SaleRecorded, GoodsReceived, StatusChanged, TransferShipped, CountRecorded, CountRecorded)
+    world = World(places=PLACES[1:], kinds=kinds, step=40 * HOUR, others=7)
+    events = [_by_time(event) for event in draw(calm(within=world))]
+    heard = [event.event_time + draw(st.integers(0, 6)) * DAY for event in events]
+    log: list[Event] = []
+    known: dict[object, int] = {}
+    for time, event in sorted(zip(heard, events, strict=True), key=lambda pair: pair[0]):
+        paper = event.reverses if isinstance(event, Reversal) else _named(event)
+        if time <= known.get(paper, time) + 7 * DAY:
+            known[paper] = max(known.get(paper, 0), event.event_time)
+            log.append(event)
+    return log
+
+
+def _named(event: Event) -> EventRef:
+    return EventRef(type(event).__name__, event.source, event.document)
+
+
+def _by_time(event: Event) -> Event:
+    if isinstance(event, CountRecorded):
+        return replace(event, through_seq=None)
+    if isinstance(event, Correction) and isinstance(event.replacement, CountRecorded):
+        return replace(event, replacement=replace(event.replacement, through_seq=None))
+    return event
 
 
 @st.composite

@@ -50,6 +50,16 @@ def test_any_log_folds_as_the_definitions_say(log: list[Event]) -> None:
 
 
 @many
+@given(strategies.weeks())
+def test_what_leaves_the_window_is_restated_as_long_as_it_is_known(log: list[Event]) -> None:
+    """Counts and what they cover pass the window, and are corrected still."""
+    log = [*log, strategies.end(log)]
+    folded, model = Folded(log), answer(log, FRAME.window)
+    assert folded.verdicts == model.verdicts
+    assert differences(folded, model) == []
+
+
+@many
 @given(st.data())
 def test_more_supply_never_lowers_what_may_be_promised(data: st.DataObject) -> None:
     events = data.draw(strategies.calm())

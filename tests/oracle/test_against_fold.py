@@ -56,6 +56,21 @@ def test_what_there_is_no_room_for_counts_for_nobody() -> None:
     assert found.verdicts["malformed"] == 2
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_channel_that_only_a_replaced_version_of_a_policy_named_is_known(first: int) -> None:
+    log = Wild(9, 100, ticks=False).log()
+    papers = [
+        PolicyChanged(
+            source="mdm", document=Document("p", "of two channels", 1), event_time=log[0].event_time, rev=rev,
+            channel=f"channel {rev}", policy=PolicyFields(share_percent=50),
+        )
+        for rev in (first, 1 - first)
+    ]  # fmt: skip
+    db, _ = judged(folded([*papers, *log], WINDOW), WINDOW)
+    assert list(differences(db, 10)) == []
+    assert {("channel 0",), ("channel 1",)} <= set(db.execute("SELECT channel FROM known_channels").fetchall())
+
+
 # Each damage, and the kinds of difference that must be among those reported ----------------------------------
 
 
