@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("atp", "avro_schemas", "topologies", "streams", "sinks", "cli", "oracle")
+BESIDE = ("ops", "docker-compose.yml")
+"""What a broker is started from."""
 COMPILED = ("atp/*.py", "streams/overlay.py")
 """The fold, and the rows that it reads through."""
 LEFT = ("__init__.py", "book.py", "effects.py", "errors.py", "events.py")
@@ -31,6 +33,8 @@ def main(target: Path) -> None:
     shutil.rmtree(making, ignore_errors=True)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, making / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in BESIDE:
+        (making / name).symlink_to(ROOT / name)
     modules = sorted(str(path.relative_to(making)) for pattern in COMPILED for path in making.glob(pattern))
     modules = [module for module in modules if Path(module).name not in LEFT]
     (making / "setup.py").write_text(SETUP.format(modules=modules))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from atp.errors import FatalError
 
-FILE = Path(__file__).resolve().parent.parent / "docker-compose.yml"
+FILE = (Path(__file__).resolve().parent.parent / "docker-compose.yml").resolve()
 IMAGE = "apache/kafka:4.1.1"
 """What docker-compose.yml runs; the tests' containers too."""
 BROKERS = "127.0.0.1:9092"
