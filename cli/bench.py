@@ -29,7 +29,7 @@ def bench(
     """Measure events a second beside plain Faust and Quix Streams, latency of answers and decisions, restore.
 
     It starts a broker if none runs, and deletes its topics in the end. Nothing else should run on the machine;
-    it takes about ten minutes. `make bench` sets up Quix Streams beside our own dependencies first.
+    it takes about a quarter of an hour. `make bench` sets up Quix Streams beside our own dependencies first.
 
     Examples:
 
