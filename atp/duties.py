@@ -34,7 +34,11 @@ DUTIES: dict[str, Duty] = {
         "MEDIUM", 0, 24 * HOUR, "store", "take the units off the shelf, and book them out: the lot, reason expired"
     ),
     "late_event": Duty(
-        "MEDIUM", 0, 72 * HOUR, "integration", "publish the suggested adjustment of the dead letter, or count the place"
+        "MEDIUM",
+        0,
+        72 * HOUR,
+        "integration",
+        "count the place; or where it was never counted, publish the suggested adjustment of the dead letter",
     ),
     "payload_conflict": Duty(
         "MEDIUM", 0, 48 * HOUR, "integration", "ask the source which figures hold, and send the event with a higher rev"

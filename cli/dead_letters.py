@@ -57,6 +57,10 @@ def dead_letters(
             typer.echo(json.dumps(as_plain(letter), ensure_ascii=False))
         else:
             _print(letter)
+    if suggestions:
+        typer.echo(
+            "Publish only what was never counted. What the pipeline holds: atp show SKU, atp explain SKU", err=True
+        )
     if not everything:
         _sum_up(latest, cause)
 

@@ -96,7 +96,8 @@ def publish(
     """Validate events in the public JSON form and publish them. Exits 1 if any line is refused.
 
     Nothing is published unless every line is good, or --keep-going says otherwise. Publishing a file again does
-    no harm: the same event under the same document line counts once. docs/events.md has every field.
+    no harm: the same event under the same document line counts once, and what is older than ATP_WINDOW is refused
+    as late. docs/events.md has every field.
 
     Examples:
 

@@ -146,6 +146,16 @@ def answers(brokers: str, timeout_s: float | None = None) -> bool:
         return False
 
 
+def _cluster_of(brokers: str) -> str | None:
+    """The id of the cluster that answers at `brokers` within a second; None where none does."""
+    client = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=SILENT)
+    try:
+        found: str | None = client.list_topics(timeout=1.0).cluster_id
+    except KafkaException:
+        return None
+    return found
+
+
 def _up_compose(settings: Settings) -> Broker:
     kafka_compose.start()
     started = Broker(kafka_compose.BROKERS, "compose")
@@ -164,20 +174,30 @@ def _up_local(settings: Settings, recorded: Broker | None, libs: Path | None = N
     if recorded is not None and recorded.pid is not None:
         local.stop(recorded.pid)  # It runs and does not answer.
     # Workers of a broker that died go on looking for it at its old port.
-    pid, port = local.start(int(recorded.brokers.rpartition(":")[2]) if recorded is not None else port)
-    started = Broker(f"127.0.0.1:{port}", "local", pid)
-    _write(settings, started)
-    ready = processes.wait_until(
-        lambda: not local.running(pid) or answers(started.brokers, 1.0), kafka_local.START_S
-    ) and local.running(pid)
-    if not ready:
-        local.stop(pid)
+    wanted = int(recorded.brokers.rpartition(":")[2]) if recorded is not None else port
+    started = _start(settings, local, wanted)
+    if started is None and local.lost_its_port():
+        started = _start(settings, local, wanted)
+    if started is None:
         _record(settings).unlink(missing_ok=True)
         raise FatalError(
             f"Kafka did not start; its last words in {local.log}:\n{local.last_words()}\n"
             "Free what it lacks, or start over: atp down --delete-data"
         )
     return started
+
+
+def _start(settings: Settings, local: LocalKafka, port: int | None) -> Broker | None:
+    """Start a broker and wait until it answers, and nobody in its place; None where it does not come to that."""
+    pid, port = local.start(port)
+    started = Broker(f"127.0.0.1:{port}", "local", pid)
+    _write(settings, started)
+    if processes.wait_until(
+        lambda: not local.running(pid) or _cluster_of(started.brokers) == local.cluster, kafka_local.START_S
+    ) and local.running(pid):
+        return started
+    local.stop(pid)
+    return None
 
 
 def _running(settings: Settings, broker: Broker) -> bool:

@@ -105,7 +105,9 @@ def batch_number(message: Message) -> int | None:
 class Checkpoint:
     """The transactional producer of one partition."""
 
-    def __init__(self, brokers: str, app: str, topology: Topology, name: Callable[[str], str], partition: int) -> None:
+    def __init__(
+        self, brokers: str, installation: str, topology: Topology, name: Callable[[str], str], partition: int
+    ) -> None:
         """`name` gives a topic's name on the brokers."""
         self._topology = topology
         self._name = name
@@ -113,7 +115,7 @@ class Checkpoint:
         self._changelog = name(topology.changelog.name)
         self._evidence = name(topology.evidence.name)
         self._names: dict[str, str] = {}
-        self.transactional_id = f"{app}-{topology.name}-{partition}"
+        self.transactional_id = f"{installation}-{topology.name}-{partition}"
         self._producer = Producer(
             {
                 "bootstrap.servers": brokers,

@@ -70,8 +70,8 @@ class LocalKafka:
     @classmethod
     def at(cls, home: Path, libs: Path | None = None) -> "LocalKafka":
         """Place a broker under `home`; its jars too, unless `libs` names a folder that has them or shall."""
-        root = home.absolute() / "kafka"
-        return cls(root, libs.absolute() if libs else root / "libs")
+        root = home.resolve() / "kafka"  # One name for one folder: by it a broker is found to be ours.
+        return cls(root, libs.resolve() if libs else root / "libs")
 
     @property
     def data(self) -> Path:
@@ -87,6 +87,19 @@ class LocalKafka:
     def properties(self) -> Path:
         """Its configuration, also what marks its process as ours."""
         return self.home / "server.properties"
+
+    @property
+    def cluster(self) -> str | None:
+        """The id of its cluster, by which it is told from others that answer; None before its first start."""
+        try:
+            lines = (self.data / "meta.properties").read_text().splitlines()
+        except OSError:
+            return None
+        return next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), None)
+
+    def lost_its_port(self) -> bool:
+        """Tell whether somebody else took the port between the look for a free one and the start."""
+        return "Address already in use" in self.last_words()
 
     def missing(self) -> str | None:
         """Say what this machine lacks to run a broker, None if nothing."""

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     home: Path = Path(".atp")
     """Where a local run keeps broker data, tables and outputs."""
     app: str = "atp"
-    """Prefix of consumer groups and transactional ids."""
+    """Prefix, after that of the topics, of consumer groups and transactional ids."""
     topic_prefix: str = ""
     """Prefix of every topic: one installation serves one tenant."""
     partitions: int = Field(default=12, ge=1)
@@ -53,6 +53,14 @@ class Settings(BaseSettings):
     """Where a worker serves queries and metrics."""
     http_port: int = Field(default=0, ge=0, le=65_535)
     """And on which port; 0: any that is free, so that several workers share a machine."""
+
+    @property
+    def installation(self) -> str:
+        """How its consumer groups and transactional ids begin: two installations on the same brokers share none.
+
+        Who opens a partition fences whoever used its transactional id before, whatever topics that wrote to.
+        """
+        return f"{self.topic_prefix}{self.app}"
 
     def environ(self) -> dict[str, str]:
         """Return these settings as environment variables, for a process that shall have the same."""

@@ -105,6 +105,29 @@ def test_a_wrong_setting_is_named_without_a_traceback(settings: Settings) -> Non
     assert "Traceback" not in shown.stderr
 
 
+def test_a_broker_that_loses_its_port_to_another_takes_the_next(
+    settings: Settings, brokers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (lacking := LocalKafka.at(settings.home, JARS).missing()) is not None:
+        pytest.skip(f"the broker is {brokers}, and a local one cannot run: {lacking}")
+    taken = int(brokers.rpartition(":")[2])
+    looks: list[int] = []
+
+    def free_at_first(port: int) -> bool:
+        looks.append(port)
+        return len(looks) == 1 or really_free(port)
+
+    really_free = kafka_local._is_free  # The moment between a look and a start cannot be had otherwise.
+    monkeypatch.setattr(kafka_local, "_is_free", free_at_first)
+    started = broker.up_local(settings, libs=JARS, port=taken)
+    try:
+        assert looks[:2] == [taken, taken]
+        assert started.brokers != brokers
+        assert broker.status(settings).running
+    finally:
+        broker.down(settings, delete_data=True)
+
+
 def test_up_status_down_and_up_again_keep_the_topics(settings: Settings, brokers: str) -> None:
     if (lacking := LocalKafka.at(settings.home, JARS).missing()) is not None:
         pytest.skip(f"the broker is {brokers}, and a local one cannot run: {lacking}")
@@ -113,6 +136,8 @@ def test_up_status_down_and_up_again_keep_the_topics(settings: Settings, brokers
     try:
         assert first.brokers == f"127.0.0.1:{port}"
         assert broker.up(settings) == first, "a second `up` finds the first one's broker"
+        roundabout = settings.model_copy(update={"home": settings.home / ".." / settings.home.name})
+        assert broker.status(roundabout).running, "a home is the same by whatever path it is named"
         shown = json.loads(atp(settings, "status", "--json").stdout)
         assert (shown["brokers"], shown["kind"], shown["running"]) == (first.brokers, "local", True)
         assert atp(settings, "topics", "--create").returncode == 0

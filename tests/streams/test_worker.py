@@ -206,6 +206,23 @@ def test_an_unwritable_state_folder_is_a_clear_error(rig: Rig, tmp_path: Path) -
     assert "cannot be written" in worker.text()
 
 
+def test_two_installations_share_brokers_and_no_more(rig: Rig, tmp_path: Path) -> None:
+    prefix = f"{rig.settings.topic_prefix}other-"
+    beside = rig.settings.model_copy(update={"topic_prefix": prefix, "home": tmp_path / "other"})
+    rig.publish(movements(500, seed=1))
+    first = rig.worker(until_idle=None)
+    first.wait_for("opened")
+    with pipeline(beside) as other:
+        other.publish(movements(500, seed=2))
+        other.drain()
+        other.check()
+    rig.publish(movements(500, seed=3))
+    rig.drain()
+    first.signal(signal.SIGTERM)
+    assert first.end() == 0, first.text()[-3000:]
+    rig.check()
+
+
 def test_another_partition_count_is_refused(rig: Rig) -> None:
     worker = rig.worker(environ={"ATP_PARTITIONS": "4"})
     assert worker.end() == 3
