@@ -6,6 +6,7 @@ import typer
 
 from streams import broker, runner
 from streams.settings import Settings
+from streams.slot import addresses
 
 
 def down(
@@ -29,6 +30,8 @@ def down(
     settings = Settings()
     for one in runner.stop(settings):
         typer.echo(f"stopped {one.name}")
+    for worker in addresses(settings):
+        typer.echo(f"a worker was started by hand and goes on: stop it where it runs, or with: kill {worker.pid}", err=True)
     if workers:
         return
     if settings.brokers is not None:

@@ -241,21 +241,24 @@ class Poller:
         self.places = [(partition.topic, partition.partition) for partition in partitions]
         self._followed.clear()
         self._chunks.clear()
-        log.info("assigned number=%d partitions=%s", self.number, sorted({place[1] for place in self.places}))
+        mine = sorted({place[1] for place in self.places})
+        log.info("assigned number=%d partitions=%s group=%s", self.number, mine, self._group)
         starts = self._owner.assigned(self.number, self.places)
         self._assigned(self.places)
         consumer.assign([TopicPartition(*place, starts[place]) for place in self.places])
         self._settled.set()
 
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        log.info("revoked number=%d partitions=%s", self.number, sorted({one.partition for one in partitions}))
+        mine = sorted({one.partition for one in partitions})
+        log.info("revoked number=%d partitions=%s group=%s", self.number, mine, self._group)
         self._settled.clear()
         self._owner.revoked(lost=False)
         self._follow(asynchronous=False)
         self._let_go()
 
     def _lose(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        log.warning("lost number=%d partitions=%s", self.number, sorted({one.partition for one in partitions}))
+        mine = sorted({one.partition for one in partitions})
+        log.warning("lost number=%d partitions=%s group=%s", self.number, mine, self._group)
         self._settled.clear()
         self._owner.revoked(lost=True)
         self._let_go()

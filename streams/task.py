@@ -140,8 +140,8 @@ class Task:
         self.next_due = _first_timer(self._table)
         self.position = self._marker.position
         log.info(
-            "opened partition=%d position=%d batch=%d restored_rows=%d seconds=%.2f",
-            self.partition, self.position, self._marker.batch, restored.rows, restored.seconds,
+            "opened partition=%d position=%d batch=%d restored_rows=%d seconds=%.2f topology=%s",
+            self.partition, self.position, self._marker.batch, restored.rows, restored.seconds, around.topology.name,
         )  # fmt: skip
         self._batch = self._new_batch()
         self.last_event = time.monotonic()
