@@ -31,7 +31,9 @@ def down(
     for one in runner.stop(settings):
         typer.echo(f"stopped {one.name}")
     for worker in addresses(settings):
-        typer.echo(f"a worker was started by hand and goes on: stop it where it runs, or with: kill {worker.pid}", err=True)
+        typer.echo(
+            f"a worker was started by hand and goes on: stop it where it runs, or with: kill {worker.pid}", err=True
+        )
     if workers:
         return
     if settings.brokers is not None:
