@@ -239,8 +239,8 @@ def _of_another(before: Standing, channel: str) -> bool:
 
 
 def _overdrawn(before: Standing) -> bool:
-    """Say whether more of a line was given back than it took: units accepted for it would be gone at once."""
-    return before.released > before.requested
+    """Say whether more of a line was given back than it had left: units accepted for it would be gone at once."""
+    return before.released > 0 and before.released + before.consumed > before.requested
 
 
 def _line(rows: Rows, event: ReservationRequested, tick: int | None) -> Standing:
@@ -256,7 +256,7 @@ def _why(before: Standing, event: ReservationRequested, channel: str, seen: int,
     if _of_another(before, channel):
         return f"the order line is one of channel {before.channel}: request it there, or under another line"
     if _overdrawn(before):
-        return "more of the order line was given back than it ever took: request it under another line"
+        return "more of the order line was given back than it had left: request it under another line"
     where = f" at {event.location}" if event.location else ""
     again = f", of which {_revived(before)} would go to units of this line that had expired" if _revived(before) else ""
     when = "" if day is None else f" for {day_text(day)}"

@@ -5,8 +5,8 @@ INSERT INTO differences
 WITH then_was AS (
     SELECT m.*, t.units AS limit_then, coalesce(l.cancelled, false) AS cancelled,
         coalesce(l.requested > 0 AND l.channel <> m.answered_for, false) AS of_another,
-        -- More was given back of it than it took: what is accepted would be gone at once.
-        coalesce(l.released > l.requested, false) AS overdrawn,
+        -- More was given back of it than it had left: what is accepted would be gone at once.
+        coalesce(l.released > 0 AND l.released + l.consumed > l.requested, false) AS overdrawn,
         -- A line that had expired would hold its old units again.
         if(coalesce(l.expired, false), greatest(0, l.requested - l.released - l.consumed), 0) AS revived
     FROM moments m JOIN moment.limits t USING (name)

@@ -14,6 +14,7 @@ from atp.events import (
     PolicyFields,
     Ref,
     ReservationReleased,
+    ShipmentConfirmed,
     TransferShipped,
 )
 from tests.core.claims_model import day_named
@@ -120,6 +121,18 @@ def test_a_line_that_gave_back_more_than_it_took_is_asked_for_under_another() ->
     back = [more(ReservationReleased, 3, order=line, document=Document("release", f"B-{n}", 1)) for n in range(2)]
     asked = [replace(request(n, 3), order=line) for n in range(2)]
     folded = agree([*stocked(S1=3), NOON, asked[0], *back, asked[1], replace(request(2, 3), order=Ref("O-2", 1))])
+    assert [one.decision for one in folded.decided.values()] == ["accepted", "rejected", "accepted"]
+
+
+def test_what_was_given_back_and_handed_over_both_is_not_promised_by_the_line_again() -> None:
+    """A release that crossed the shipment of the same units: what is accepted then would be held by nothing."""
+    line = Ref("O-1", 1)
+    shipped = more(ShipmentConfirmed, 3, location="S1", order=line)
+    back = more(ReservationReleased, 3, order=line)
+    asked = [replace(request(n, 3), order=line) for n in range(2)]
+    folded = agree(
+        [*stocked(S1=6), NOON, asked[0], shipped, back, asked[1], replace(request(2, 3), order=Ref("O-2", 1))]
+    )
     assert [one.decision for one in folded.decided.values()] == ["accepted", "rejected", "accepted"]
 
 

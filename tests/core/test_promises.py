@@ -119,7 +119,7 @@ def expected_of(asked: ReservationRequested, channel: str, line: LineAnswer | No
     """Units that are accepted where `left` can be taken: what the line held before it expired comes back with it."""
     if line is not None and (line.cancelled or (line.requested and line.channel != channel)):
         return 0
-    if line is not None and line.released > line.requested:
+    if line is not None and line.released > 0 and line.released + line.consumed > line.requested:
         return 0
     if line is not None and line.expired:
         left -= max(0, line.requested - line.released - line.consumed)
