@@ -60,7 +60,7 @@ bench: $(BENCH_READY) jars ## Events per second beside plain Faust and Quix Stre
 compiled: $(COMPILED)/setup.py ## The fold as machine code: a worker then takes a sixth less time (C compiler, minutes)
 	@echo "run with it: export PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(COMPILED)"
 
-$(COMPILED)/setup.py: ops/compile.py $(wildcard atp/*.py avro_schemas/*.py topologies/*.py streams/*.py sinks/*.py cli/*.py oracle/*.py) | $(READY)
+$(COMPILED)/setup.py: ops/compile.py $(shell find atp avro_schemas topologies streams sinks cli oracle -type f -not -name "*.pyc") | $(READY)
 	@$(BIN)/python ops/compile.py $(COMPILED)
 
 lock: $(LOCK_VENV)/.ready ## Write the locks anew; UPGRADE=--upgrade takes newer versions

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from atp.book import claim_key, escape
 from atp.effects import RequestDecided
 from atp.errors import FatalError, PoisonError
-from atp.orders import cancellations, requests
+from atp.orders import Order, cancellations, requests
 from avro_schemas.public_json import to_json
 from cli.counted import counted
 from cli.why_not import did_you_mean, heard_of
@@ -19,7 +19,8 @@ from streams.answer import Answer
 from streams.asker import Asker, Heard
 from streams.broker import resolve_brokers
 from streams.ledger import publish
-from streams.order_file import Pinned, forget, mark_cancelled, pin
+from streams.order_file import Pinned, asked, forget, mark_cancelled, pin
+from streams.promised import open_lines
 from streams.reader import look_up
 from streams.saga import Ask, OrderSaga, Reserved
 from streams.settings import Settings
@@ -79,10 +80,13 @@ def reserve_order(
             return
         brokers = resolve_brokers(settings)
         ensure_topics(brokers, settings)
+        before = asked(file)
         if start_over:
-            _forget(
-                settings, file, pin(file, lambda sku: _bill_of(settings, brokers, sku), now, write=False, anew=True)
-            )
+            new = pin(file, lambda sku: _bill_of(settings, brokers, sku), now, write=False, anew=True)
+            _forget(settings, file, [one.order for one in (new, *before)])
+        elif before and not cancel and not pin(file, lambda _: None, now, write=False).again:
+            with Asker(settings, brokers) as asker:
+                _must_hold_nothing(settings, asker, file, before)
         pinned = pin(file, lambda sku: _bill_of(settings, brokers, sku), now)
     except UnheardOfError as error:
         typer.echo(str(error), err=True)
@@ -101,20 +105,47 @@ def reserve_order(
         saga = OrderSaga(_asking(asker, pinned, timeout), lambda events: publish(events, settings, brokers))
         if cancel:
             mark_cancelled(file)
-            _tell_end(pinned, len(saga.cancel(pinned.order)), as_json=as_json)
+            ended = {line.sku for one in asked(file) for line in saga.cancel(one.order)}
+            _tell_end(pinned, len(ended), as_json=as_json)
             return
         reserved = saga.reserve(pinned.order)
     _tell(pinned, reserved, timeout, file, as_json=as_json)
 
 
-def _forget(settings: Settings, file: Path, pinned: Pinned) -> None:
+def _must_hold_nothing(settings: Settings, asker: Asker, file: Path, before: Sequence[Pinned]) -> None:
+    """Leave with 1 where an attempt before this one holds something, or may come to: the order would hold both."""
+    for one in before:
+        order, since = one.order, _since(one)
+        for request in requests(order):
+            if asker.find(request.sku, request.request_id, since) is None:
+                typer.echo(
+                    f"rejected: attempt {order.attempt} of order {order.id} has no answer yet for {request.sku}, "
+                    f"and may hold it: put {file} back as it was for it, and go on with: atp reserve-order {file}",
+                    err=True,
+                )
+                raise typer.Exit(1)
+            rows = read_sku_rows(settings, request.sku, lambda *_: None).rows
+            if any(name == order.id for name, *_ in open_lines(rows, request.sku)):
+                typer.echo(
+                    f"rejected: order {order.id} holds {request.sku} by an earlier attempt, and would hold both. "
+                    f"Give it up: atp reserve-order {file} --cancel\nThen give the new one another id, in its own file",
+                    err=True,
+                )
+                raise typer.Exit(1)
+
+
+def _since(pinned: Pinned) -> int:
+    """The moment, in microseconds, from which on answers to a pinned order may lie in the topics."""
+    return int(pinned.path.stat().st_mtime * 1_000_000) - SLACK_US
+
+
+def _forget(settings: Settings, file: Path, orders: Sequence[Order]) -> None:
     """Forget the earlier runs of an order that these topics know nothing of; leave with 1 where they do."""
-    order = pinned.order
-    for sku in sorted({one.sku for one in requests(order)}):
+    for id_, sku in sorted({(order.id, one.sku) for order in orders for one in requests(order)}):
         found = read_sku_rows(settings, sku, lambda *_: None)
-        if any(found.rows.scan(claim_key(sku, f"{escape(order.id)}|"))):
+        if any(found.rows.scan(claim_key(sku, f"{escape(id_)}|"))):
             typer.echo(
-                f"rejected: these topics know order {order.id} already, by its claims of {sku}: nothing is forgotten. "
+                f"rejected: these topics know order {id_} already, by its claims of {sku}: nothing is forgotten. "
                 "Give a new order another id, in a file of its own, then: atp reserve-order FILE",
                 err=True,
             )
@@ -146,9 +177,8 @@ def _asking(asker: Asker, pinned: Pinned, timeout: float) -> Ask:
     def ask(wanted: Any) -> Heard:  # noqa: ANN401
         heard = Heard()
         if pinned.again:
-            since = int(pinned.path.stat().st_mtime * 1_000_000) - SLACK_US
             for one in wanted:
-                if (answer := asker.find(one.sku, one.request_id, since)) is not None:
+                if (answer := asker.find(one.sku, one.request_id, _since(pinned))) is not None:
                     heard.decided[one.request_id] = answer
         rest = [one for one in wanted if one.request_id not in heard]
         if rest:

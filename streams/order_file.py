@@ -104,7 +104,7 @@ def pin(file: Path, bill_of: BillOf, now: int, *, write: bool = True, anew: bool
     of = sha256(content).hexdigest()
     cancelled = _cancelled(file).exists() and not anew
     if path.exists() and not anew:
-        known = json.loads(_content(path))
+        known = _written(path)
         if known["of"] != of:
             raise FatalError(
                 f"{file} has changed since attempt {form.attempt} of the order was asked for. Put it back to go on, "
@@ -117,6 +117,13 @@ def pin(file: Path, bill_of: BillOf, now: int, *, write: bool = True, anew: bool
     if write:
         write_file(path, json.dumps({"of": of, "order": asdict(order)}, ensure_ascii=False).encode() + b"\n")
     return Pinned(order, again=False, cancelled=cancelled, path=path)
+
+
+def asked(file: Path) -> list[Pinned]:
+    """Return every attempt of an order that was asked for, whatever its file says by now. Raises: FatalError."""
+    cancelled = _cancelled(file).exists()
+    paths = sorted(file.parent.glob(f"{escape(file.name)}.pinned*"))
+    return [Pinned(_order(_written(path)["order"]), again=True, cancelled=cancelled, path=path) for path in paths]
 
 
 def mark_cancelled(file: Path) -> None:
@@ -184,6 +191,18 @@ def _read(content: bytes) -> OrderForm:
         raise PoisonError("invalid", f"{where or 'the order'}: {first['msg'].lower()}") from error
     except ValueError as error:
         raise PoisonError("invalid", f"the order must be one JSON object: {error}") from error
+
+
+def _written(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(_content(path))
+        _order(found["order"])
+        return found if found["of"] else {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise FatalError(
+            f"{path} is not as it was written ({error!r}), so nobody knows what the order asked for. See what it "
+            "holds with: atp show SKU. Give that back with: atp release. Then delete the file"
+        ) from error
 
 
 def _order(found: dict[str, Any]) -> Order:

@@ -19,6 +19,7 @@ from avro_schemas.instants import instant
 from avro_schemas.public_json import parse_line
 from cli.main import app
 from streams.ledger import publish
+from streams.order_file import mark_cancelled, pin
 from streams.settings import Settings
 from tests.streams.rig import Rig, pipeline
 
@@ -264,8 +265,8 @@ def test_an_order_starts_over_where_the_topics_are_new(rig: Rig, tmp_path: Path)
     order = tmp_path / "O-1.json"
     order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "A", "quantity": 2}]}))
     # Left behind by runs on topics that are gone.
-    for name in ("O-1.json.pinned", "O-1.json.cancelled"):
-        (tmp_path / name).write_text("")
+    pin(order, lambda _: None, time.time_ns() // 1000)
+    mark_cancelled(order)
     refused = run("reserve-order", str(order), "--start-over", "--cancel")
     assert refused.exit_code == 2
     refused = run("reserve-order", str(order), "--start-over")
@@ -280,6 +281,42 @@ def test_an_order_starts_over_where_the_topics_are_new(rig: Rig, tmp_path: Path)
     assert again.exit_code == 1
     assert "these topics know order O-1 already, by its claims of A" in again.stderr
     assert (tmp_path / "O-1.json.cancelled").exists()
+
+
+def test_another_attempt_waits_until_the_one_before_holds_nothing(rig: Rig, tmp_path: Path) -> None:
+    stock(rig, 9)
+    stock(rig, 9, "B")
+    worker = rig.worker(until_idle=None)
+    worker.wait_for("assigned")
+    asked("A", "1", "--timeout", "40")
+    order = tmp_path / "O-1.json"
+
+    def ask(attempt: int, **quantities: int) -> Result:
+        lines = [{"sku": sku, "quantity": units} for sku, units in quantities.items()]
+        order.write_text(json.dumps({"order": "O-1", "channel": "web", "attempt": attempt, "lines": lines}))
+        return run("reserve-order", str(order))
+
+    assert ask(1, A=4, B=10).exit_code == 1  # Refused: nothing of it is held.
+    assert ask(2, A=4, B=3).exit_code == 0
+    more = ask(3, A=5)
+    assert more.exit_code == 1
+    assert (
+        f"order O-1 holds A by an earlier attempt, and would hold both. Give it up: atp reserve-order {order}"
+        in more.stderr
+    )
+    assert ask(3, A=5).exit_code == 1, "nothing was written down that would let it pass the next time"
+    # Of another SKU, these topics do not know the order; of those that it asked for before they do.
+    order.write_text(json.dumps({"order": "O-1", "channel": "web", "lines": [{"sku": "C", "quantity": 1}]}))
+    stock(rig, 9, "C")
+    asked("C", "1", "--timeout", "40")
+    assert "its claims of A" in run("reserve-order", str(order), "--start-over").stderr
+    # And cancelled, it ends all that any attempt asked for.
+    order.write_text(
+        json.dumps({"order": "O-1", "channel": "web", "attempt": 4, "lines": [{"sku": "C", "quantity": 1}]})
+    )
+    ended = run("reserve-order", str(order), "--cancel", "--json")
+    assert json.loads(ended.stdout)["cancelled"] == 3
+    assert asked("B", "9", "--timeout", "40")["quantity"] == 9
 
 
 # Given back ------------------------------------------------------------------------------------------------
