@@ -21,13 +21,15 @@ from atp.effects import (
     VarianceChanged,
 )
 from atp.errors import FatalError
-from atp.events import Event
+from atp.events import AllocationGranted, AllocationReturned, Event, PolicyChanged
 from atp.fold import Frame
+from avro_schemas.instants import instant
 from avro_schemas.json_lines import read_lines
 from avro_schemas.plain import plain
 from cli.progress import bar
 from cli.show import paper
 from streams.answer import Answer
+from streams.promised import tick_of
 from streams.reader import normal
 from streams.settings import Settings
 from streams.sku_rows import SkuRows, read_sku_rows
@@ -46,6 +48,8 @@ KINDS = {
 """Effects by the name of their list in the JSON answer; what is none of these is listed under `others`."""
 
 
+DATED = (PolicyChanged, AllocationGranted, AllocationReturned)
+"""What counts from its own time on, and not before the clock has come there."""
 USUAL = {"eligible": True, "share_percent": 100}
 """What figures are without a policy, where that is not 0."""
 
@@ -110,6 +114,13 @@ def as_plain(sku: str, found: SkuRows, supposed: Supposed) -> Answer:
     }
 
 
+def _waits(event: Event, tick: int | None) -> str:
+    """Say of a policy or a grant that its time has not come: so nothing of it shows yet."""
+    if not isinstance(event, DATED) or tick is None or event.event_time <= tick:
+        return ""
+    return f": counts from {instant(event.event_time)} on, and the clock stands at {instant(tick)}"
+
+
 def told(sku: str, found: SkuRows, supposed: Supposed) -> Iterator[str]:
     """Say in lines what would change."""
     heard = f"events heard up to {supposed.before['as_of']}" if supposed.before["as_of"] else "no event heard"
@@ -119,7 +130,7 @@ def told(sku: str, found: SkuRows, supposed: Supposed) -> Iterator[str]:
     )
     yield "\nevents"
     for step in supposed.steps:
-        why = f": {step.detail}" if step.detail else ""
+        why = f": {step.detail}" if step.detail else _waits(step.event, tick_of(found.rows))
         yield f"  {type(step.event).__name__:<22} {step.verdict:<12} {paper(key_of(step.event))}{why}"
     risks = [effect for effect in supposed.effects if isinstance(effect, RiskChanged)]
     told_risks = {(one.kind, one.scope) for one in risks}

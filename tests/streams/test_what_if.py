@@ -127,6 +127,18 @@ def test_differences_are_told_in_figures() -> None:
     assert (text.count("\nrisks\n"), text.count("\nrisks told\n")) == (0, 1)
 
 
+def test_what_waits_for_its_time_says_so() -> None:
+    driver = TopologyDriver()
+    driver.send_json(STOCK)
+    driver.tick("2026-11-20T09:03:00Z")
+    rows = rows_of(driver)
+    for minute, waits in ((3, False), (4, True)):
+        policy = {**line("PolicyChanged", minute, channel="web", policy={"cap": 3})}
+        supposed = suppose(rows, "CHAIR", parsed(policy), FRAME)
+        said = "\n".join(told("CHAIR", SkuRows(rows, 0, 2, 0, {"source": "worker"}), supposed))
+        assert ("counts from 2026-11-20T09:04:00Z on, and the clock stands at 2026-11-20T09:03:00Z" in said) == waits
+
+
 def test_a_worker_is_asked_for_every_row_of_the_sku() -> None:
     alone = {summary_key("A"), network_key("A"), bills_key("A")}
     assert alone <= set(exact_keys("A"))
