@@ -52,8 +52,8 @@ def reserve(
 ) -> None:
     """Ask for units of a SKU, and wait for the answer: accepted, partly, or rejected with what could be had.
 
-    Exits 0 if all are accepted, 1 if not, 3 if no answer came in time: then it is unknown, and the same command with
-    the same --request-id asks again without taking anything twice.
+    Exits 0 if all are accepted, 1 if not or if they ran out since, 3 if no answer came in time: then it is unknown,
+    and the same command with the same --request-id asks again without taking anything twice.
 
     Examples:
 
@@ -104,6 +104,13 @@ def reserve(
     if (decided := heard.decided[request.request_id]).decision != "accepted":
         if not as_json:
             typer.echo(why_not(settings, brokers, request, decided))
+        raise typer.Exit(1)
+    if decided.expires_at is not None and decided.expires_at <= time.time_ns() // 1000:
+        typer.echo(
+            f"It has run out by now, and nothing is held any longer. Ask anew, under another id: "
+            f"atp reserve {decided.sku} {decided.requested} --channel {decided.channel}",
+            err=True,
+        )
         raise typer.Exit(1)
 
 

@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,16 @@ def test_a_request_that_is_too_late_is_refused_undecided(rig: Rig) -> None:
     assert old.exit_code == 1
     assert json.loads(old.stdout.splitlines()[0])["cause"] == "late"
     assert "Nothing was taken" in old.stderr
+
+
+def test_what_ran_out_before_it_was_heard_of_is_not_called_held(rig: Rig) -> None:
+    stock(rig, 5)
+    rig.worker(until_idle=None).wait_for("assigned")
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    words = ("--at", an_hour_ago.isoformat(), "--hold", "15m", "--timeout", "40")
+    found = run("reserve", "A", "2", "--channel", "web", *words)
+    assert found.exit_code == 1, found.output
+    assert "nothing is held any longer. Ask anew, under another id: atp reserve A 2 --channel web" in found.stderr
 
 
 def test_an_order_of_a_sku_that_nobody_heard_of_is_not_asked_for(rig: Rig, tmp_path: Path) -> None:
