@@ -45,7 +45,7 @@ class Line:
 class Report:
     """Everything that was measured; None where it was not asked for."""
 
-    fold: str = FOLD
+    fold: str
     """Interpreted or compiled, in all hosts."""
     work: list[Line] | None = None
     toy: list[Line] | None = None

@@ -139,21 +139,17 @@ def missing(settings: Settings, *, libs: Path | None = None) -> str | None:
 
 def answers(brokers: str, timeout_s: float | None = None) -> bool:
     """Tell whether Kafka answers at `brokers` within `timeout_s` seconds, `ANSWER_S` unless given."""
-    client = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=SILENT)
-    try:
-        return bool(client.list_topics(timeout=timeout_s or ANSWER_S).brokers)
-    except KafkaException:
-        return False
+    return _cluster_of(brokers, timeout_s or ANSWER_S) is not None
 
 
-def _cluster_of(brokers: str) -> str | None:
-    """The id of the cluster that answers at `brokers` within a second; None where none does."""
+def _cluster_of(brokers: str, timeout_s: float) -> str | None:
+    """The id of the cluster that answers at `brokers` in time; None where none does."""
     client = AdminClient({"bootstrap.servers": brokers, "log_level": 0}, logger=SILENT)
     try:
-        found: str | None = client.list_topics(timeout=1.0).cluster_id
+        found = client.list_topics(timeout=timeout_s)
     except KafkaException:
         return None
-    return found
+    return found.cluster_id if found.brokers else None
 
 
 def _up_compose(settings: Settings) -> Broker:
@@ -193,7 +189,7 @@ def _start(settings: Settings, local: LocalKafka, port: int | None) -> Broker | 
     started = Broker(f"127.0.0.1:{port}", "local", pid)
     _write(settings, started)
     if processes.wait_until(
-        lambda: not local.running(pid) or _cluster_of(started.brokers) == local.cluster, kafka_local.START_S
+        lambda: not local.running(pid) or _cluster_of(started.brokers, 1.0) == local.cluster, kafka_local.START_S
     ) and local.running(pid):
         return started
     local.stop(pid)

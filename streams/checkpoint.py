@@ -106,7 +106,7 @@ class Checkpoint:
     """The transactional producer of one partition."""
 
     def __init__(
-        self, brokers: str, installation: str, topology: Topology, name: Callable[[str], str], partition: int
+        self, brokers: str, group: str, topology: Topology, name: Callable[[str], str], partition: int
     ) -> None:
         """`name` gives a topic's name on the brokers."""
         self._topology = topology
@@ -115,7 +115,7 @@ class Checkpoint:
         self._changelog = name(topology.changelog.name)
         self._evidence = name(topology.evidence.name)
         self._names: dict[str, str] = {}
-        self.transactional_id = f"{installation}-{topology.name}-{partition}"
+        self.transactional_id = f"{group}-{partition}"
         self._producer = Producer(
             {
                 "bootstrap.servers": brokers,

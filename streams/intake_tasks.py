@@ -53,7 +53,7 @@ class IntakeTasks:
         crash: Callable[[BaseException], None],
     ) -> None:
         """`crash` ends the process."""
-        self.group = f"{settings.installation}-{topology.name}"
+        self.group = settings.group(topology.name)
         """The consumer group."""
         self.topics = {topic_name(settings, one.topic): one for one in topology.sources}
         self._settings = settings

@@ -104,13 +104,13 @@ def pin(file: Path, bill_of: BillOf, now: int, *, write: bool = True, anew: bool
     of = sha256(content).hexdigest()
     cancelled = _cancelled(file).exists() and not anew
     if path.exists() and not anew:
-        known = _written(path)
-        if known["of"] != of:
+        known, order = _written(path)
+        if known != of:
             raise FatalError(
                 f"{file} has changed since attempt {form.attempt} of the order was asked for. Put it back to go on, "
                 f'or ask for this one anew: "attempt": {form.attempt + 1} in {file}'
             )
-        return Pinned(_order(known["order"]), again=True, cancelled=cancelled, path=path)
+        return Pinned(order, again=True, cancelled=cancelled, path=path)
     order = _exploded(form, bill_of, now)
     for request in requests(order):
         check(request)
@@ -122,8 +122,7 @@ def pin(file: Path, bill_of: BillOf, now: int, *, write: bool = True, anew: bool
 def asked(file: Path) -> list[Pinned]:
     """Return every attempt of an order that was asked for, whatever its file says by now. Raises: FatalError."""
     cancelled = _cancelled(file).exists()
-    paths = sorted(file.parent.glob(f"{escape(file.name)}.pinned*"))
-    return [Pinned(_order(_written(path)["order"]), again=True, cancelled=cancelled, path=path) for path in paths]
+    return [Pinned(_written(path)[1], again=True, cancelled=cancelled, path=path) for path in _pins(file)]
 
 
 def mark_cancelled(file: Path) -> None:
@@ -134,12 +133,16 @@ def mark_cancelled(file: Path) -> None:
 def forget(file: Path) -> None:
     """Delete what was written down of an order, beside its file. Raises: FatalError."""
     try:
-        for one in (*file.parent.glob(f"{escape(file.name)}.pinned*"), _cancelled(file)):
+        for one in (*_pins(file), _cancelled(file)):
             one.unlink(missing_ok=True)
     except OSError as error:
         raise FatalError(
             f"cannot delete {error.filename}: {error.strerror}. Delete it, then: atp reserve-order {file}"
         ) from error
+
+
+def _pins(file: Path) -> list[Path]:
+    return sorted(file.parent.glob(f"{escape(file.name)}.pinned*"))
 
 
 def _cancelled(file: Path) -> Path:
@@ -193,11 +196,11 @@ def _read(content: bytes) -> OrderForm:
         raise PoisonError("invalid", f"the order must be one JSON object: {error}") from error
 
 
-def _written(path: Path) -> dict[str, Any]:
+def _written(path: Path) -> tuple[str, Order]:
+    """Return the digest of the file that was pinned, and what it asked for. Raises: FatalError."""
     try:
-        found: dict[str, Any] = json.loads(_content(path))
-        _order(found["order"])
-        return found if found["of"] else {}
+        found = json.loads(_content(path))
+        return found["of"], _order(found["order"])
     except (ValueError, KeyError, TypeError) as error:
         raise FatalError(
             f"{path} is not as it was written ({error!r}), so nobody knows what the order asked for. See what it "

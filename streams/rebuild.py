@@ -200,7 +200,9 @@ class Rebuild:
 
     def _writer(self, partition: int, held: contextlib.ExitStack) -> Checkpoint:
         name = self._settings.topic_prefix.__add__
-        checkpoint = Checkpoint(self._brokers, self._settings.installation, self._topology, name, partition)
+        checkpoint = Checkpoint(
+            self._brokers, self._settings.group(self._topology.name), self._topology, name, partition
+        )
         held.callback(checkpoint.close)
         return checkpoint
 

@@ -71,7 +71,7 @@ def refuse_workers(settings: Settings, brokers: str, topology: Topology) -> None
     running = [one.name for one in runner.running(settings)]
     if running:
         raise FatalError(f"workers run: {', '.join(running)}. Stop them: atp down --workers")
-    group = f"{settings.installation}-{topology.name}"
+    group = settings.group(topology.name)
     found = members(brokers, group)
     if found:
         raise FatalError(

@@ -54,13 +54,13 @@ class Settings(BaseSettings):
     http_port: int = Field(default=0, ge=0, le=65_535)
     """And on which port; 0: any that is free, so that several workers share a machine."""
 
-    @property
-    def installation(self) -> str:
-        """How its consumer groups and transactional ids begin: two installations on the same brokers share none.
+    def group(self, topology: str) -> str:
+        """Return the consumer group of a topology, with which its transactional ids begin.
 
-        Who opens a partition fences whoever used its transactional id before, whatever topics that wrote to.
+        Two installations on the same brokers share none: who opens a partition fences whoever used its transactional
+        id before, whatever topics that wrote to.
         """
-        return f"{self.topic_prefix}{self.app}"
+        return f"{self.topic_prefix}{self.app}-{topology}"
 
     def environ(self) -> dict[str, str]:
         """Return these settings as environment variables, for a process that shall have the same."""

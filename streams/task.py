@@ -61,7 +61,7 @@ class Surroundings:
     @property
     def group(self) -> str:
         """The consumer group."""
-        return f"{self.settings.installation}-{self.topology.name}"
+        return self.settings.group(self.topology.name)
 
 
 class Task:
@@ -105,9 +105,7 @@ class Task:
         `assigned_at` is when the assignment came, by the monotonic clock.
         """
         around, ids = self._around, self._ids
-        checkpoint = Checkpoint(
-            around.brokers, around.settings.installation, around.topology, around.name, self.partition
-        )
+        checkpoint = Checkpoint(around.brokers, around.group, around.topology, around.name, self.partition)
         if time.monotonic() - assigned_at > SESSION_S:
             # The last to initialise wins, not the newest assignment: who slept must not shut out who took over.
             raise FatalError(f"the assignment of partition {self.partition} is too old to act on; starting over")

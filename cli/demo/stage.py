@@ -133,7 +133,7 @@ class Lag:
     """How far the workers are behind, by the group's offsets."""
 
     def __init__(self, stage: Stage) -> None:
-        group = f"{stage.settings.installation}-{INVENTORY.name}"
+        group = stage.settings.group(INVENTORY.name)
         self._consumer = Consumer(
             {"bootstrap.servers": stage.brokers, "group.id": group, "log_level": 0}, logger=SILENT
         )

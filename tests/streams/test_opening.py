@@ -121,7 +121,7 @@ def test_who_opens_later_fences_who_came_before(broker_settings: Settings) -> No
     batch.fold(0, 0, None, b"garbage", None)
     sealed, marker = batch.seal(), Marker(1, 1, 0, 1, "a", "b", "c")
     name = settings.topic_prefix.__add__
-    early, late = (Checkpoint(brokers, settings.installation, INVENTORY, name, 0) for _ in range(2))
+    early, late = (Checkpoint(brokers, settings.group(INVENTORY.name), INVENTORY, name, 0) for _ in range(2))
     early.fence()
     ends = early.commit(sealed, marker)
     assert ends == {name("inventory-changelog"): 1}

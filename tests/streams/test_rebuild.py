@@ -407,7 +407,7 @@ def _atp(rig: Rig, *words: str) -> subprocess.CompletedProcess[str]:
 def _wait_for_no_worker(rig: Rig) -> None:
     """Who was killed or crashed is a member to the brokers until its session is over."""
     deadline = time.monotonic() + 20
-    while members(rig.brokers, f"{rig.settings.installation}-inventory"):
+    while members(rig.brokers, rig.settings.group("inventory")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
